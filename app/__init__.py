@@ -1,0 +1,1 @@
+"""Teleconsult: consultations over a hospital's own Jitsi Meet."""

@@ -1,0 +1,31 @@
+"""Imports every model, so that `Base.metadata` is whole for Alembic and the checks."""
+
+from app.audit.models import AuditEntry
+from app.db.base import Base
+from app.events.models import Event
+from app.notifications.models import Notification
+from app.organisations.models import ApiClient, Organisation, SigningKey
+from app.participants.models import Attendance, Link, Participant
+from app.rooms.models import RoomCommand, RoomEvent
+from app.sessions.models import CareSession
+from app.web.models import IdempotencyKey
+from app.webhooks.models import WebhookDelivery, WebhookSubscription
+
+__all__ = [
+    "ApiClient",
+    "Attendance",
+    "AuditEntry",
+    "Base",
+    "CareSession",
+    "Event",
+    "IdempotencyKey",
+    "Link",
+    "Notification",
+    "Organisation",
+    "Participant",
+    "RoomCommand",
+    "RoomEvent",
+    "SigningKey",
+    "WebhookDelivery",
+    "WebhookSubscription",
+]

@@ -1,0 +1,45 @@
+"""The web application, put together in one visible order."""
+
+from flask import Flask
+
+from app.moderation.routes import blp as moderation
+from app.observability import configure_logging, observe_requests
+from app.organisations.routes import blp as organisations
+from app.pages.routes import make_blueprint as make_pages
+from app.participants.routes import blp as participants
+from app.rooms.routes import blp as rooms
+from app.services import Services
+from app.sessions.routes import blp as sessions
+from app.settings import Settings
+from app.web.docs import blp as docs
+from app.web.health import blp as health
+from app.web.openapi import OPENAPI_CONFIG, TeleconsultApi
+from app.web.problems import register_problems
+from app.web.services import attach_services
+from app.webhooks.routes import blp as webhooks
+from app.wiring import build_services
+
+MAX_BODY_BYTES = 262_144
+
+
+def create_app(services: Services) -> Flask:
+    """Return the application that serves the API and the pages."""
+    app = Flask(__name__, static_folder=None)
+    app.config.update(OPENAPI_CONFIG, MAX_CONTENT_LENGTH=MAX_BODY_BYTES)
+    attach_services(app, services)
+    observe_requests(app)
+    register_problems(app)
+    api = TeleconsultApi(app)
+    for blueprint in (organisations, sessions, participants, moderation, webhooks, health):
+        api.register_blueprint(blueprint)
+    app.register_blueprint(rooms)
+    app.register_blueprint(docs)
+    app.register_blueprint(make_pages())
+    return app
+
+
+def create_app_from_env() -> Flask:
+    """Return the application for this process' environment; what the web server calls."""
+    settings = Settings.from_env()
+    configure_logging(settings.log_level)
+    return create_app(build_services(settings, application="teleconsult-api"))

@@ -1,0 +1,137 @@
+"""What changes a session and its live room together: state first, then the room."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from app.audit.service import Actor
+from app.errors import Invalid
+from app.organisations.models import Organisation
+from app.participants import service as participants
+from app.participants.models import Participant
+from app.participants.permissions import Permission, effective
+from app.ports import RoomOrder
+from app.rooms import commands
+from app.rooms.commands import Target
+from app.sessions import service as sessions
+from app.sessions.models import CareSession
+
+
+def end_session(
+    db: Session,
+    *,
+    organisation_id: UUID,
+    session_id: UUID,
+    reason: str,
+    actor: Actor,
+    now: datetime,
+) -> tuple[CareSession, RoomOrder]:
+    """End the session and have everybody put out of the room.
+
+    Raises:
+        NotFound, Conflict: see `sessions.service.end`.
+    """
+    session = sessions.end(
+        db,
+        organisation_id=organisation_id,
+        session_id=session_id,
+        reason=reason,
+        actor=actor,
+        now=now,
+    )
+    return session, commands.end(db, Target.of(session), reason=reason, now=now)
+
+
+def remove_participant(
+    db: Session,
+    *,
+    organisation_id: UUID,
+    session_id: UUID,
+    participant_id: UUID,
+    reason: str,
+    actor: Actor,
+    now: datetime,
+) -> tuple[Participant, RoomOrder]:
+    """Remove a person for good and have them put out of the room.
+
+    Raises:
+        NotFound: see `participants.service.remove`.
+    """
+    participant = participants.remove(
+        db,
+        organisation_id=organisation_id,
+        session_id=session_id,
+        participant_id=participant_id,
+        actor=actor,
+        now=now,
+    )
+    session = sessions.get(db, organisation_id=organisation_id, session_id=session_id)
+    order = commands.kick(
+        db, Target.of(session), participant_id=participant_id, reason=reason, now=now
+    )
+    return participant, order
+
+
+def change_participant(
+    db: Session,
+    *,
+    organisation_id: UUID,
+    session_id: UUID,
+    participant_id: UUID,
+    version: int,
+    values: Mapping[str, Any],
+    actor: Actor,
+    now: datetime,
+) -> tuple[Participant, RoomOrder | None]:
+    """Change a person; a change of rights reaches the live room too.
+
+    Raises:
+        NotFound, Stale, Conflict: see `participants.service.change`.
+    """
+    participant = participants.change(
+        db,
+        organisation_id=organisation_id,
+        session_id=session_id,
+        participant_id=participant_id,
+        version=version,
+        values=values,
+        actor=actor,
+        now=now,
+    )
+    if "permissions" not in values:
+        return participant, None
+    session = sessions.get(db, organisation_id=organisation_id, session_id=session_id)
+    is_moderator = Permission.MODERATE in _rights(db, session, participant)
+    order = commands.affiliate(
+        db, Target.of(session), participant_id=participant_id, moderator=is_moderator, now=now
+    )
+    return participant, order
+
+
+def named_once(query: UUID | None, body: UUID | None) -> UUID:
+    """Return the participant a DELETE names in its query or its body.
+
+    Raises:
+        Invalid: neither names one, or they name two.
+    """
+    named = {participant_id for participant_id in (query, body) if participant_id is not None}
+    if len(named) != 1:
+        raise Invalid(
+            "Name the participant once: ?participant_id=… or in the body.",
+            code="participant_not_named",
+            field="participant_id",
+        )
+    return named.pop()
+
+
+def _rights(db: Session, session: CareSession, participant: Participant) -> frozenset[Permission]:
+    organisation = db.get_one(Organisation, session.organisation_id)
+    return effective(
+        participant.role,
+        kind=session.kind,
+        organisation=organisation.permissions,
+        participant=participant.permissions,
+    )

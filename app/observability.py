@@ -1,0 +1,59 @@
+"""Logs: one JSON line per thing, ids only. No name, address, token or link code is ever logged."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g, request
+
+from app.ids import new_id
+
+LOUD_LIBRARIES = ("rq", "slixmpp", "urllib3", "alembic", "_granian")
+
+
+def configure_logging(level: str) -> None:
+    """Send everything, ours and libraries', through one JSON formatter to standard output."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        processor=structlog.processors.JSONRenderer(), foreign_pre_chain=shared
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in LOUD_LIBRARIES:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def observe_requests(app: Flask) -> None:
+    """Give every request an id that its log lines, and its answer, carry."""
+    app.before_request(_bind)
+    app.after_request(_finish)
+
+
+def _bind() -> None:
+    g.request_id = str(new_id())
+    structlog.contextvars.clear_contextvars()
+    # The rule, not the path: a path can hold a link's code.
+    rule = request.url_rule.rule if request.url_rule else "unmatched"
+    structlog.contextvars.bind_contextvars(
+        request_id=g.request_id, method=request.method, route=rule
+    )
+
+
+def _finish(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.get("request_id", "")
+    if response.status_code >= 500:
+        structlog.get_logger().warning("request_failed", status=response.status_code)
+    return response

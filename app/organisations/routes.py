@@ -1,0 +1,114 @@
+"""Signing in: `/oauth/token`, and the keys others check our tokens with."""
+
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from flask import Response, request
+from flask_smorest import Blueprint
+from jwt.algorithms import RSAAlgorithm
+from sqlalchemy.orm import Session
+
+from app.errors import Invalid, NotFound, Unauthorized
+from app.organisations import keys, service
+from app.organisations.models import ApiClient, SigningKey
+from app.organisations.schemas import TokenIn, TokenOut
+from app.web.answers import json_answer
+from app.web.auth import issue_token, now
+from app.web.services import current_services
+from app.web.transactions import transactional
+
+blp = Blueprint("sign-in", __name__, description="Access tokens and public keys")
+
+KEYS_CACHED_S = 300
+
+
+@blp.route("/oauth/token", methods=["POST"])
+@transactional
+@blp.arguments(TokenIn, location="form", content_type="application/x-www-form-urlencoded")
+@blp.response(200, TokenOut, headers={"Cache-Control": {"schema": {"type": "string"}}})
+def create_token(form: dict[str, str], *, db: Session) -> Any:
+    """Get an access token by client credentials (form or HTTP Basic)."""
+    if form["grant_type"] != "client_credentials":
+        raise Invalid(
+            "grant_type must be client_credentials.",
+            code="unsupported_grant_type",
+            field="grant_type",
+        )
+    client = _authenticated(db, *_credentials(form))
+    return _token(client, _granted(client, form["scope"])), {"Cache-Control": "no-store"}
+
+
+@blp.route("/.well-known/jwks.json", methods=["GET"])
+@transactional
+@blp.response(200)
+def jwks(*, db: Session) -> Response:
+    """The public keys of Jitsi tokens as a JSON Web Key Set (RFC 7517)."""
+    return _cached(json_answer({"keys": [_jwk(key) for key in keys.published(db, now())]}))
+
+
+@blp.route("/jitsi/keys/<string:name>", methods=["GET"])
+@transactional
+@blp.response(200, content_type="application/x-pem-file")
+def key_server(name: str, *, db: Session) -> Response:
+    """One public key under the name Jitsi's key server option asks for."""
+    for key in keys.published(db, now()):
+        if keys.key_server_name(key.kid) == name:
+            return _cached(Response(key.public_pem, content_type="application/x-pem-file"))
+    raise NotFound("There is no such key.", code="key_not_found")
+
+
+def _credentials(form: dict[str, str]) -> tuple[str, str]:
+    basic = request.authorization
+    if basic is not None and basic.type == "basic":
+        return basic.username or "", basic.password or ""
+    return form["client_id"], form["client_secret"]
+
+
+def _authenticated(db: Session, client_id: str, secret: str) -> ApiClient:
+    try:
+        return service.authenticate(db, client_id=client_id, secret=secret, now=now())
+    except Unauthorized:
+        # In a transaction of its own: this one rolls back.
+        with current_services().database.begin() as own:
+            service.audit_refusal(own, client_id=client_id, now=now())
+        raise
+
+
+def _granted(client: ApiClient, asked: str) -> list[str]:
+    wanted = asked.split() or client.scopes
+    if not set(wanted) <= set(client.scopes):
+        raise Invalid(
+            "This client may not have every scope it asks for.", code="invalid_scope", field="scope"
+        )
+    return list(wanted)
+
+
+def _token(client: ApiClient, scopes: list[str]) -> dict[str, Any]:
+    settings = current_services().settings
+    text = issue_token(
+        client_id=client.id,
+        organisation_id=client.organisation_id,
+        scopes=scopes,
+        secret=settings.api_token_secret[0],
+        ttl_s=settings.api_token_ttl_s,
+        now=now(),
+    )
+    return {
+        "access_token": text,
+        "token_type": "Bearer",
+        "expires_in": settings.api_token_ttl_s,
+        "scope": " ".join(scopes),
+    }
+
+
+def _jwk(row: SigningKey) -> dict[str, Any]:
+    key = load_pem_public_key(row.public_pem.encode())
+    assert isinstance(key, RSAPublicKey)
+    jwk = RSAAlgorithm.to_jwk(key, as_dict=True)
+    return {**jwk, "kid": row.kid, "use": "sig", "alg": "RS256"}
+
+
+def _cached(response: Response) -> Response:
+    response.headers["Cache-Control"] = f"public, max-age={KEYS_CACHED_S}"
+    return response

@@ -1,0 +1,26 @@
+"""OAuth 2.0 client credentials as RFC 6749 section 4.4 writes them."""
+
+from marshmallow import EXCLUDE, fields
+
+from app.web.schemas import In, Out
+
+
+class TokenIn(In):
+    """The form of a token request. Unknown members are ignored, as RFC 6749 section 3.2 wants."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    grant_type = fields.String(load_default="")
+    client_id = fields.String(load_default="")
+    client_secret = fields.String(load_default="")
+    scope = fields.String(load_default="")
+
+
+class TokenOut(Out):
+    """An access token (RFC 6749 section 5.1)."""
+
+    access_token = fields.String(required=True)
+    token_type = fields.String(required=True)
+    expires_in = fields.Integer(required=True, metadata={"description": "Seconds."})
+    scope = fields.String(required=True)

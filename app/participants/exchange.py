@@ -1,0 +1,116 @@
+"""The click: a link's code becomes a Jitsi token, or a reason to wait."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from app.audit import service as audit
+from app.audit.service import Actor
+from app.errors import DomainError
+from app.ids import new_id
+from app.participants import links
+from app.participants.seats import Seat
+from app.participants.tokens import JitsiToken, meeting_links, mint
+from app.services import Services
+from app.settings import Settings
+
+POLL_S = 2
+
+
+def exchange(services: Services, code: str, *, now: datetime) -> dict[str, Any]:
+    """Return the token and where to use it, or `{"state": "waiting", …}`.
+
+    Two statements: one function call finds the seat, one insert writes the audit entry.
+
+    Raises:
+        NotFound, Gone, Forbidden: see `links`; each is audited.
+        Unavailable: the database does not answer, or there is no signing key.
+    """
+    with services.database.statements() as db:
+        try:
+            seat = links.open_seat(db, code)
+        except DomainError as error:
+            _audit(db, None, error, now)
+            raise
+        return _enter(db, services, seat, now)
+
+
+def state(services: Services, code: str, *, now: datetime) -> dict[str, Any]:
+    """Return whether this person may enter now; the waiting page asks this every two seconds.
+
+    Raises:
+        NotFound: nobody has such a link.
+    """
+    with services.database.statements() as db:
+        seat = links.open_seat(db, code)
+    barrier = seat.barrier(early_join_s=services.settings.early_join_s, now=now)
+    reason = links.waiting_reason(seat, barrier)
+    return {
+        "session_state": seat.session_state,
+        "participant_state": seat.participant_state,
+        "may_enter": not reason,
+        "reason": reason,
+    }
+
+
+def _enter(db: Connection, services: Services, seat: Seat, now: datetime) -> dict[str, Any]:
+    settings = services.settings
+    barrier = seat.barrier(early_join_s=settings.early_join_s, now=now)
+    try:
+        links.require_valid(seat, barrier)
+    except DomainError as error:
+        _audit(db, seat, error, now)
+        raise
+    reason = links.waiting_reason(seat, barrier)
+    if reason:
+        return _waiting(seat, reason, settings)
+    token = mint(
+        seat, signer=services.keys.signer(now), settings=settings, token_id=new_id(), now=now
+    )
+    _audit(db, seat, None, now)
+    return _ready(seat, token, settings)
+
+
+def _waiting(seat: Seat, reason: str, settings: Settings) -> dict[str, Any]:
+    return {
+        "state": "waiting",
+        "reason": reason,
+        "opens_at": seat.opens_at(settings.early_join_s),
+        "poll_s": POLL_S,
+    }
+
+
+def _ready(seat: Seat, token: JitsiToken, settings: Settings) -> dict[str, Any]:
+    return {
+        "state": "ready",
+        "room": seat.room_name,
+        "jwt": token.text,
+        "expires_at": token.expires_at,
+        "display_name": seat.display_name,
+        "role": seat.role,
+        "permissions": sorted(seat.permissions),
+        "language": seat.locale,
+        "jitsi": {
+            "public_url": settings.jitsi_public_url,
+            "domain": settings.jitsi_xmpp_domain,
+            "muc": settings.jitsi_muc_domain,
+            "focus": settings.jitsi_focus_domain,
+            "websocket_url": settings.jitsi_websocket_url,
+        },
+        "links": meeting_links(seat, token, settings),
+    }
+
+
+def _audit(db: Connection, seat: Seat | None, error: DomainError | None, now: datetime) -> None:
+    audit.record(
+        db,
+        action="link.opened",
+        actor=Actor("participant", str(seat.participant_id)) if seat else audit.STRANGER,
+        now=now,
+        organisation_id=seat.organisation_id if seat else None,
+        session_id=seat.session_id if seat else None,
+        participant_id=seat.participant_id if seat else None,
+        refused=error is not None,
+        detail={"code": error.code} if error else None,
+    )

@@ -1,0 +1,81 @@
+"""Who may do what: one table, data and nothing else. An organisation may decide differently per
+role, and one participant may be granted or refused a permission for one session."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+Overrides = Mapping[str, bool]
+
+
+class Permission(StrEnum):
+    """What a participant may do in a session."""
+
+    MODERATE = "moderate"
+    MANAGE_PARTICIPANTS = "manage_participants"
+    START_SESSION = "start_session"
+    END_SESSION = "end_session"
+    REQUEST_RECORDING = "request_recording"
+    SHARE_SCREEN = "share_screen"
+    SHARE_FILES = "share_files"
+    SHARE_PRESCRIPTIONS = "share_prescriptions"
+    CHAT = "chat"
+    ENTER_WITHOUT_HOST = "enter_without_host"
+    ENTER_UNINVITED = "enter_uninvited"
+
+
+class Role(StrEnum):
+    """What a participant is in a session."""
+
+    DOCTOR = "doctor"
+    NURSE = "nurse"
+    PATIENT = "patient"
+    PARAMEDIC = "paramedic"
+    INTERPRETER = "interpreter"
+    RELATIVE = "relative"
+    OBSERVER = "observer"
+
+
+_P = Permission
+_TALK = frozenset({_P.CHAT})
+
+ALWAYS: dict[Role, frozenset[Permission]] = {
+    Role.DOCTOR: frozenset(_P) - {_P.ENTER_UNINVITED},
+    Role.NURSE: frozenset(
+        {
+            _P.MODERATE,
+            _P.MANAGE_PARTICIPANTS,
+            _P.START_SESSION,
+            _P.SHARE_SCREEN,
+            _P.SHARE_FILES,
+            _P.CHAT,
+            _P.ENTER_WITHOUT_HOST,
+        }
+    ),
+    Role.PATIENT: frozenset({_P.SHARE_FILES, _P.CHAT}),
+    Role.PARAMEDIC: frozenset({_P.SHARE_SCREEN, _P.SHARE_FILES, _P.CHAT}),
+    Role.INTERPRETER: _TALK,
+    Role.RELATIVE: _TALK,
+    Role.OBSERVER: frozenset(),
+}
+
+IN_AN_EMERGENCY: dict[Role, frozenset[Permission]] = {
+    Role.PARAMEDIC: frozenset({_P.START_SESSION, _P.ENTER_WITHOUT_HOST, _P.ENTER_UNINVITED}),
+}
+
+
+def effective(
+    role: str,
+    *,
+    kind: str,
+    organisation: Mapping[str, Overrides],
+    participant: Overrides,
+) -> frozenset[Permission]:
+    """Return what this participant may do: the table, then the organisation's word on the role,
+    then what was said about this one person."""
+    permissions = set(ALWAYS[Role(role)])
+    if kind == "emergency":
+        permissions |= IN_AN_EMERGENCY.get(Role(role), frozenset())
+    for overrides in (organisation.get(role, {}), participant):
+        permissions |= {Permission(name) for name, allowed in overrides.items() if allowed}
+        permissions -= {Permission(name) for name, allowed in overrides.items() if not allowed}
+    return frozenset(permissions)

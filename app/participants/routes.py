@@ -1,0 +1,133 @@
+"""`/sessions/{id}/participants`, and what a personal link answers."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response
+from flask_smorest import Blueprint
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.db.base import columns_of
+from app.participants import exchange, presence, service
+from app.participants.links import url_for
+from app.participants.models import Participant
+from app.participants.schemas import (
+    InvitedOut,
+    LiveSessionOut,
+    ParticipantIn,
+    ParticipantOut,
+    ParticipantPageOut,
+    ParticipantQuery,
+)
+from app.sessions import service as sessions
+from app.web.answers import json_answer
+from app.web.auth import Caller, actor_of, now, requires
+from app.web.idempotency import idempotent
+from app.web.paging import Page, keyset_page
+from app.web.services import current_services
+from app.web.transactions import transactional
+from app.web.versions import etag, with_etag
+
+blp = Blueprint("participants", __name__, description="People in a session, and their links")
+
+
+@blp.route("/sessions/<uuid:session_id>", methods=["GET"])
+@transactional
+@requires("sessions:read")
+@blp.response(200, LiveSessionOut)
+def read_session(session_id: UUID, *, db: Session, caller: Caller) -> Any:
+    """Read a session with who is in its room right now."""
+    session = sessions.get(db, organisation_id=caller.organisation_id, session_id=session_id)
+    live = {**columns_of(session), "present": presence.present(db, session_id)}
+    return live, {"ETag": etag(session.version)}
+
+
+@blp.route("/sessions/<uuid:session_id>/participants", methods=["POST"])
+@transactional
+@requires("participants:write")
+@idempotent
+@blp.arguments(ParticipantIn)
+@blp.response(201, InvitedOut)
+def add_participant(body: dict[str, Any], session_id: UUID, *, db: Session, caller: Caller) -> Any:
+    """Invite one person, before or during the call. The answer shows their link, once."""
+    invited = service.add(
+        db,
+        organisation_id=caller.organisation_id,
+        session_id=session_id,
+        actor=actor_of(caller),
+        settings=current_services().settings,
+        now=now(),
+        **body,
+    )
+    return with_link(invited), {"ETag": etag(invited.participant.version)}
+
+
+@blp.route("/sessions/<uuid:session_id>/participants", methods=["GET"])
+@transactional
+@requires("participants:read")
+@blp.arguments(ParticipantQuery, location="query")
+@blp.response(200, ParticipantPageOut)
+def list_participants(
+    query: dict[str, Any], session_id: UUID, *, db: Session, caller: Caller
+) -> Page[Participant]:
+    """List the people of a session, newest first."""
+    sessions.get(db, organisation_id=caller.organisation_id, session_id=session_id)
+    cursor, limit = query.pop("cursor", None), query.pop("limit")
+    theirs = select(Participant).where(Participant.session_id == session_id).filter_by(**query)
+    return keyset_page(db, theirs, Participant, cursor=cursor, limit=limit)
+
+
+@blp.route("/sessions/<uuid:session_id>/participants/<uuid:participant_id>", methods=["GET"])
+@transactional
+@requires("participants:read")
+@blp.response(200, ParticipantOut)
+def read_participant(session_id: UUID, participant_id: UUID, *, db: Session, caller: Caller) -> Any:
+    """Read one person of a session."""
+    participant = service.get(
+        db,
+        organisation_id=caller.organisation_id,
+        session_id=session_id,
+        participant_id=participant_id,
+    )
+    return with_etag(participant)
+
+
+@blp.route("/sessions/<uuid:session_id>/participants/<uuid:participant_id>/link", methods=["POST"])
+@transactional
+@requires("participants:write")
+@idempotent
+@blp.response(201, InvitedOut)
+def replace_link(session_id: UUID, participant_id: UUID, *, db: Session, caller: Caller) -> Any:
+    """Replace a person's link. The old one stops working at once."""
+    invited = service.replace_link(
+        db,
+        organisation_id=caller.organisation_id,
+        session_id=session_id,
+        participant_id=participant_id,
+        actor=actor_of(caller),
+        settings=current_services().settings,
+        now=now(),
+    )
+    return with_link(invited), {"ETag": etag(invited.participant.version)}
+
+
+@blp.route("/j/<string:code>/token", methods=["POST"])
+def exchange_link(code: str) -> Response:
+    """Exchange a personal link for a short-lived Jitsi token, or learn why to wait."""
+    return json_answer(exchange.exchange(current_services(), code, now=now()))
+
+
+@blp.route("/j/<string:code>/state", methods=["GET"])
+def link_state(code: str) -> Response:
+    """Tell whether the person behind a link may enter now."""
+    return json_answer(exchange.state(current_services(), code, now=now()))
+
+
+def with_link(invited: service.Invited) -> dict[str, Any]:
+    """Return a participant with the link just made, as `InvitedOut` shows it."""
+    return {
+        **columns_of(invited.participant),
+        "link": url_for(invited.link, current_services().settings),
+        "link_expires_at": invited.link.expires_at,
+    }

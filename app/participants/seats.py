@@ -1,0 +1,103 @@
+"""A seat: one person's link with all that decides whether it opens the door, in one statement.
+
+The page, the token exchange and Prosody's question ask the same rule, so they cannot disagree.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from hashlib import sha256
+from uuid import UUID
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import Session
+
+from app.participants.permissions import Permission, effective
+
+BY_CODE = text("SELECT * FROM teleconference.seat_by_code(:code_hash)")
+BY_LINK = text("SELECT * FROM teleconference.seat_by_link(:participant_id, :link_id)")
+
+
+@dataclass(frozen=True)
+class Seat:
+    """One row of the database's `seat_by_…` functions."""
+
+    organisation_id: UUID
+    organisation_name: str
+    organisation_permissions: Mapping[str, Mapping[str, bool]]
+    session_id: UUID
+    session_kind: str
+    session_state: str
+    room_name: str
+    capacity: int
+    planned_start: datetime | None
+    planned_end: datetime | None
+    participant_id: UUID
+    role: str
+    participant_state: str
+    display_name: str
+    locale: str
+    participant_permissions: Mapping[str, bool]
+    link_id: UUID
+    link_expires_at: datetime
+    link_revoked_at: datetime | None
+    host_present: bool
+
+    @cached_property
+    def permissions(self) -> frozenset[Permission]:
+        """What this person may do in this session."""
+        return effective(
+            self.role,
+            kind=self.session_kind,
+            organisation=self.organisation_permissions,
+            participant=self.participant_permissions,
+        )
+
+    @property
+    def is_host(self) -> bool:
+        """Whether this person may be alone in the room."""
+        return Permission.ENTER_WITHOUT_HOST in self.permissions
+
+    def opens_at(self, early_join_s: int) -> datetime | None:
+        """When the door opens; None when it has no planned time."""
+        return self.planned_start and self.planned_start - timedelta(seconds=early_join_s)
+
+    def barrier(self, *, early_join_s: int, now: datetime) -> str:
+        """Return why this link does not open the door for good or for now, or ''.
+
+        The order matters: what is final is told before what will pass.
+        """
+        if self.session_state in ("ended", "cancelled"):
+            return f"session-{self.session_state}"
+        if self.participant_state == "removed":
+            return "removed"
+        if self.link_revoked_at is not None:
+            return "link-revoked"
+        if now >= self.link_expires_at:
+            return "link-expired"
+        opens_at = self.opens_at(early_join_s)
+        if self.session_state == "scheduled" and opens_at is not None and now < opens_at:
+            return "too-early"
+        return ""
+
+
+def code_hash(code: str) -> bytes:
+    """Return what is stored of a link's code."""
+    return sha256(code.encode()).digest()
+
+
+def seat_by_code(db: Session | Connection, code: str) -> Seat | None:
+    """Return the seat a link's code stands for."""
+    return _seat(db.execute(BY_CODE, {"code_hash": code_hash(code)}).mappings().first())
+
+
+def seat_by_link(db: Session | Connection, *, participant_id: UUID, link_id: UUID) -> Seat | None:
+    """Return the seat a Jitsi token names."""
+    parameters = {"participant_id": participant_id, "link_id": link_id}
+    return _seat(db.execute(BY_LINK, parameters).mappings().first())
+
+
+def _seat(row: RowMapping | None) -> Seat | None:
+    return None if row is None else Seat(**dict(row))

@@ -1,0 +1,66 @@
+"""What the service calls outside, in its own words. Adapters are chosen in `app.wiring` only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.message import EmailMessage
+from typing import Any, Protocol
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class RoomOrder:
+    """One command to a live room. `id` makes a repeat recognisable; `args` is JSON."""
+
+    id: UUID
+    name: str
+    args: Mapping[str, Any]
+
+
+class Rooms(Protocol):
+    """The live rooms, reached through the gateway."""
+
+    def execute(self, order: RoomOrder, *, timeout_s: float) -> dict[str, Any]:
+        """Have the room carry out an order and return what it reports.
+
+        Raises:
+            app.errors.Unavailable: no confirmation within `timeout_s`; it may still happen.
+            app.errors.Conflict: the room refused the order.
+        """
+
+    def gateway_is_alive(self) -> bool:
+        """Tell whether a gateway renewed its sign of life in the last seconds."""
+
+
+class Mailer(Protocol):
+    """Outgoing e-mail."""
+
+    def send(self, message: EmailMessage) -> None:
+        """Hand one message to the mail server.
+
+        Raises:
+            app.errors.Unavailable: it did not take the message now.
+            app.errors.Invalid: it never will (bad address).
+        """
+
+
+class HttpSender(Protocol):
+    """Outgoing HTTP to addresses that customers chose."""
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Send `body` once and return the status code of the answer.
+
+        Raises:
+            app.errors.Unavailable: no answer in time, or a 429 or 5xx.
+            app.errors.Invalid: an address we must not call, or any other answer that is no success.
+        """
+
+
+class Pings(Protocol):
+    """A part whose health is shown on /health."""
+
+    def ping(self) -> None:
+        """Return quietly when the part answers.
+
+        Raises:
+            app.errors.Unavailable: it does not.
+        """

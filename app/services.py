@@ -1,0 +1,27 @@
+"""The collaborators one process works with, handed around instead of imported."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from redis import Redis
+
+from app.db.engine import Database
+from app.encryption import Vault
+from app.organisations.keys import KeyRing
+from app.ports import HttpSender, Mailer, Pings, Rooms
+from app.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Built once per process by `app.wiring.build_services`."""
+
+    settings: Settings
+    database: Database
+    redis: Redis
+    vault: Vault
+    keys: KeyRing
+    rooms: Rooms
+    mailer: Mailer
+    http: HttpSender
+    health: Mapping[str, Pings]

@@ -1,0 +1,40 @@
+"""The teleconference session. The class is CareSession because `db` is a session too."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.base import Base
+
+
+class CareSession(Base):
+    """One consultation or emergency: its plan, its room, and where it stands."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (
+        CheckConstraint("kind IN ('consultation', 'emergency')", name="kind"),
+        CheckConstraint("state IN ('scheduled', 'active', 'ended', 'cancelled')", name="state"),
+        CheckConstraint("capacity BETWEEN 1 AND 100", name="capacity"),
+        CheckConstraint("planned_end > planned_start", name="plan_in_order"),
+        Index("ix_sessions_page", "organisation_id", "created_at", "id"),
+        Index("ix_sessions_state_page", "organisation_id", "state", "created_at", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    organisation_id: Mapped[UUID] = mapped_column(ForeignKey("teleconference.organisations.id"))
+    kind: Mapped[str]
+    state: Mapped[str]
+    # The hospital's own id of the visit or case: opaque to us, never a name.
+    reference: Mapped[str | None]
+    room_name: Mapped[str] = mapped_column(unique=True)
+    capacity: Mapped[int]
+    planned_start: Mapped[datetime | None]
+    planned_end: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    end_reason: Mapped[str | None]
+    event_sequence: Mapped[int] = mapped_column(server_default="0")
+    version: Mapped[int] = mapped_column(server_default="1")
+    created_at: Mapped[datetime]

@@ -1,0 +1,65 @@
+"""Sessions as the API takes and gives them."""
+
+from marshmallow import fields, validate
+
+from app.sessions.states import State
+from app.web.schemas import In, Moment, Out, PageIn, PageOut, Text
+
+KINDS = ("consultation", "emergency")
+MAX_CAPACITY = 100
+
+
+class SessionIn(In):
+    """A session to create. Without `planned_start` it is open at once."""
+
+    kind = fields.String(load_default="consultation", validate=validate.OneOf(KINDS))
+    planned_start = Moment(load_default=None, allow_none=True)
+    planned_end = Moment(load_default=None, allow_none=True)
+    capacity = fields.Integer(validate=validate.Range(1, MAX_CAPACITY), strict=True)
+    reference = Text(
+        load_default=None,
+        allow_none=True,
+        longest=64,
+        metadata={"description": "Your id of the visit or case; opaque to us. No names."},
+    )
+
+
+class SessionPatch(In):
+    """What may be changed; what is left out stays."""
+
+    planned_start = Moment(allow_none=False)
+    planned_end = Moment(allow_none=True)
+    capacity = fields.Integer(validate=validate.Range(1, MAX_CAPACITY), strict=True)
+    reference = Text(allow_none=True, longest=64)
+
+
+class SessionOut(Out):
+    """A session with its live state."""
+
+    id = fields.UUID(required=True)
+    kind = fields.String(required=True)
+    state = fields.String(required=True, validate=validate.OneOf(list(State)))
+    reference = fields.String(allow_none=True)
+    room_name = fields.String(required=True)
+    capacity = fields.Integer(required=True)
+    planned_start = Moment(allow_none=True)
+    planned_end = Moment(allow_none=True)
+    started_at = Moment(allow_none=True)
+    ended_at = Moment(allow_none=True)
+    end_reason = fields.String(allow_none=True)
+    version = fields.Integer(required=True)
+    created_at = Moment(required=True)
+
+
+class SessionQuery(PageIn):
+    """Filters of the list."""
+
+    state = fields.String(validate=validate.OneOf(list(State)))
+    kind = fields.String(validate=validate.OneOf(KINDS))
+    reference = Text(longest=64)
+
+
+class SessionPageOut(PageOut):
+    """One page of sessions, newest first."""
+
+    items = fields.List(fields.Nested(SessionOut), required=True)

@@ -1,0 +1,180 @@
+"""Every setting of the service, read once from the environment. The only reader of `os.environ`.
+
+A secret may come from a file instead: `NAME_FILE` holds its path (Docker, Kubernetes).
+The table in the README is checked against this module.
+"""
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+from urllib.parse import urlsplit
+
+from environs import EnvError, FileAwareEnv
+
+from app.signing import decode_secret
+
+
+class SettingsError(Exception):
+    """A setting is missing or cannot be understood; the sentence names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkKey:
+    """One key from which link codes are derived; `key_id` is stored beside each link."""
+
+    key_id: str
+    secret: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The configuration of one process. Units are in the names; times in seconds."""
+
+    database_url: str = field(repr=False)
+    migration_database_url: str = field(repr=False)
+    database_pool_size: int
+    redis_url: str = field(repr=False)
+    public_url: str
+    host: str
+    port: int
+    api_workers: int
+    api_threads: int
+    log_level: str
+    max_room_size: int
+    early_join_s: int
+    link_ttl_s: int
+    jitsi_token_ttl_s: int
+    api_token_ttl_s: int
+    link_keys: tuple[LinkKey, ...] = field(repr=False)
+    master_keys: tuple[str, ...] = field(repr=False)
+    api_token_secret: tuple[bytes, ...] = field(repr=False)
+    room_events_secret: tuple[bytes, ...] = field(repr=False)
+    jitsi_public_url: str
+    jitsi_xmpp_domain: str
+    jitsi_muc_domain: str
+    jitsi_focus_domain: str
+    jitsi_websocket_url: str
+    jitsi_jwt_issuer: str
+    jitsi_jwt_audience: str
+    xmpp_component_host: str
+    xmpp_component_port: int
+    xmpp_component_jid: str
+    xmpp_component_secret: str = field(repr=False)
+    room_command_timeout_s: float
+    smtp_host: str
+    smtp_port: int
+    smtp_username: str
+    smtp_password: str = field(repr=False)
+    smtp_starttls: bool
+    mail_from: str
+    webhook_timeout_s: float
+    webhook_allow_private: bool
+    delivery_lease_s: int
+    delivery_attempts: int
+    relay_poll_s: float
+
+    @staticmethod
+    def from_env() -> "Settings":
+        """Read the settings of this process.
+
+        Raises:
+            SettingsError: a required variable is missing or cannot be understood.
+        """
+        env = FileAwareEnv(strip_whitespace=True)
+        try:
+            return Settings(**_service(env), **_secrets(env), **_jitsi(env), **_outside(env))
+        except (EnvError, ValueError) as error:
+            raise SettingsError(str(error)) from error
+
+
+def setting_names() -> list[str]:
+    """Return the environment names of all settings, in the order they are declared."""
+    return [f.name.upper() for f in fields(Settings)]
+
+
+def _service(env: FileAwareEnv) -> dict[str, Any]:
+    return {
+        "database_url": _with_driver(env.str("DATABASE_URL")),
+        "migration_database_url": _with_driver(env.str("MIGRATION_DATABASE_URL", "")),
+        "database_pool_size": env.int("DATABASE_POOL_SIZE", 4),
+        "redis_url": env.str("REDIS_URL"),
+        "public_url": env.str("PUBLIC_URL").rstrip("/"),
+        "host": env.str("HOST", "127.0.0.1"),
+        "port": env.int("PORT", 8080),
+        "api_workers": env.int("API_WORKERS", 2),
+        "api_threads": env.int("API_THREADS", 4),
+        "log_level": env.str("LOG_LEVEL", "INFO"),
+        "max_room_size": env.int("MAX_ROOM_SIZE", 10),
+        "early_join_s": env.int("EARLY_JOIN_S", 900),
+        "link_ttl_s": env.int("LINK_TTL_S", 604_800),
+        "jitsi_token_ttl_s": env.int("JITSI_TOKEN_TTL_S", 43_200),
+        "api_token_ttl_s": env.int("API_TOKEN_TTL_S", 900),
+    }
+
+
+def _secrets(env: FileAwareEnv) -> dict[str, Any]:
+    return {
+        "link_keys": tuple(_link_key(text) for text in _texts(env, "LINK_KEYS")),
+        "master_keys": tuple(_texts(env, "MASTER_KEYS")),
+        "api_token_secret": tuple(decode_secret(s) for s in _texts(env, "API_TOKEN_SECRET")),
+        "room_events_secret": tuple(decode_secret(s) for s in _texts(env, "ROOM_EVENTS_SECRET")),
+        "xmpp_component_secret": env.str("XMPP_COMPONENT_SECRET"),
+        "smtp_password": env.str("SMTP_PASSWORD", ""),
+    }
+
+
+def _jitsi(env: FileAwareEnv) -> dict[str, Any]:
+    domain = env.str("JITSI_XMPP_DOMAIN", "meet.jitsi")
+    return {
+        "jitsi_public_url": _optional_url(env, "JITSI_PUBLIC_URL"),
+        "jitsi_xmpp_domain": domain,
+        "jitsi_muc_domain": env.str("JITSI_MUC_DOMAIN", f"muc.{domain}"),
+        "jitsi_focus_domain": env.str("JITSI_FOCUS_DOMAIN", f"focus.{domain}"),
+        "jitsi_websocket_url": env.str("JITSI_WEBSOCKET_URL", ""),
+        "jitsi_jwt_issuer": env.str("JITSI_JWT_ISSUER", "teleconsult"),
+        "jitsi_jwt_audience": env.str("JITSI_JWT_AUDIENCE", "jitsi"),
+        "xmpp_component_host": env.str("XMPP_COMPONENT_HOST", "127.0.0.1"),
+        "xmpp_component_port": env.int("XMPP_COMPONENT_PORT", 5347),
+        "xmpp_component_jid": env.str("XMPP_COMPONENT_JID", f"gateway.{domain}"),
+        "room_command_timeout_s": env.float("ROOM_COMMAND_TIMEOUT_S", 2.0),
+    }
+
+
+def _outside(env: FileAwareEnv) -> dict[str, Any]:
+    return {
+        "smtp_host": env.str("SMTP_HOST", ""),
+        "smtp_port": env.int("SMTP_PORT", 587),
+        "smtp_username": env.str("SMTP_USERNAME", ""),
+        "smtp_starttls": env.bool("SMTP_STARTTLS", True),
+        "mail_from": env.str("MAIL_FROM", "teleconsult@localhost"),
+        "webhook_timeout_s": env.float("WEBHOOK_TIMEOUT_S", 10.0),
+        "webhook_allow_private": env.bool("WEBHOOK_ALLOW_PRIVATE", False),
+        "delivery_lease_s": env.int("DELIVERY_LEASE_S", 60),
+        "delivery_attempts": env.int("DELIVERY_ATTEMPTS", 12),
+        "relay_poll_s": env.float("RELAY_POLL_S", 1.0),
+    }
+
+
+def _with_driver(url: str) -> str:
+    """Name our driver in a plain URL: SQLAlchemy's own choice is another one."""
+    return url.replace("postgresql://", "postgresql+psycopg2://", 1)
+
+
+def _texts(env: FileAwareEnv, name: str) -> list[str]:
+    texts: list[str] = env.list(name)
+    if not texts:
+        raise ValueError(f"{name} is empty.")
+    return texts
+
+
+def _link_key(text: str) -> LinkKey:
+    key_id, separator, secret = text.strip().partition(":")
+    if not (key_id and separator):
+        raise ValueError("LINK_KEYS wants key_id:base64 pairs, separated by commas.")
+    return LinkKey(key_id, decode_secret(secret))
+
+
+def _optional_url(env: FileAwareEnv, name: str) -> str:
+    url = env.str(name, "").rstrip("/")
+    if url and urlsplit(url).scheme not in ("http", "https"):
+        raise ValueError(f"{name} must be an http or https address.")
+    return url

@@ -1,0 +1,118 @@
+"""How the service is: `/health`, `/stats`, `/metrics`."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from time import perf_counter
+from typing import Any
+
+from flask import Response
+from flask_smorest import Blueprint
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.errors import DomainError
+from app.ports import Pings
+from app.services import Services
+from app.web.answers import json_answer
+from app.web.auth import now
+from app.web.services import current_services
+
+blp = Blueprint("operation", __name__, description="How the service is")
+
+# Without the database nothing can be answered; without the others some things wait.
+VITAL = "database"
+
+FIGURES = text("""
+    SELECT (SELECT count(DISTINCT session_id) FROM teleconference.attendance WHERE left_at IS NULL)
+             AS active_rooms,
+           (SELECT count(DISTINCT participant_id) FROM teleconference.attendance
+             WHERE left_at IS NULL) AS participants,
+           (SELECT count(*) FROM teleconference.events WHERE relayed_at IS NULL) AS unrelayed,
+           (SELECT count(*) FROM teleconference.webhook_deliveries WHERE state = 'pending')
+             AS deliveries,
+           (SELECT count(*) FROM teleconference.notifications WHERE state = 'pending')
+             AS notifications""")
+TOTALS = text("""
+    SELECT count(*) FILTER (WHERE leave_reason = 'disconnected') AS failures,
+           count(*) AS stays,
+           coalesce(sum(extract(epoch FROM left_at - joined_at)), 0)::float8 AS seconds
+    FROM teleconference.attendance WHERE left_at IS NOT NULL""")
+
+
+@blp.route("/health", methods=["GET"])
+@blp.response(200)
+def health() -> Response:
+    """Whether each part answers. 503 only when the service cannot work at all."""
+    checks = {name: _check(part) for name, part in current_services().health.items()}
+    failed = [name for name, check in checks.items() if check["status"] != "ok"]
+    status = "down" if VITAL in failed else "degraded" if failed else "ok"
+    response = json_answer({"status": status, "checks": checks, "timestamp": now()})
+    if status == "down":
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    return response
+
+
+@blp.route("/stats", methods=["GET"])
+@blp.response(200)
+def stats() -> Response:
+    """How many rooms have somebody in them."""
+    with current_services().database.statements() as db:
+        figures = db.execute(FIGURES).one()
+    return json_answer({"activeRooms": figures.active_rooms, "timestamp": now()})
+
+
+@blp.route("/metrics", methods=["GET"])
+@blp.response(200, content_type="text/plain")
+def metrics() -> Response:
+    """Figures for Prometheus, read from the database: the same from every process."""
+    registry = CollectorRegistry()
+    registry.register(Figures(current_services()))
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+class Figures(Collector):
+    """The operating figures of the whole deployment."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def collect(self) -> Iterable[Any]:
+        """Yield each figure once."""
+        with self._services.database.statements() as db:
+            figures, totals = db.execute(FIGURES).one(), db.execute(TOTALS).one()
+        yield _gauge("active_rooms", "Rooms with somebody in them.", figures.active_rooms)
+        yield _gauge("participants_total", "People in a room right now.", figures.participants)
+        yield _gauge("events_unrelayed", "Events not handed on yet.", figures.unrelayed)
+        yield _gauge("webhook_deliveries_pending", "Webhooks under way.", figures.deliveries)
+        yield _gauge(
+            "notifications_pending", "Messages to people under way.", figures.notifications
+        )
+        yield SummaryMetricFamily(
+            "call_duration_seconds",
+            "Completed stays in a room.",
+            count_value=totals.stays,
+            sum_value=totals.seconds,
+        )
+        yield CounterMetricFamily(
+            "connection_failures",
+            "Stays that ended by a lost connection.",
+            value=totals.failures,
+        )
+
+
+def _check(part: Pings) -> dict[str, Any]:
+    began = perf_counter()
+    try:
+        part.ping()
+    except (DomainError, SQLAlchemyError) as error:
+        detail = error.detail if isinstance(error, DomainError) else "It does not answer."
+        return {"status": "failed", "detail": detail}
+    return {"status": "ok", "latency_ms": round((perf_counter() - began) * 1000, 2)}
+
+
+def _gauge(name: str, meaning: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, meaning, value=value)

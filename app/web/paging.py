@@ -1,0 +1,59 @@
+"""Keyset pages: stable while rows are added, and as quick at the end as at the start."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Select, tuple_
+from sqlalchemy.orm import Session
+
+from app.errors import Invalid
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """Some rows, newest first, and where the next ones start."""
+
+    items: Sequence[Row]
+    next_cursor: str | None
+
+
+def keyset_page(
+    db: Session, query: Select[Any], model: Any, *, cursor: str | None, limit: int
+) -> Page[Any]:
+    """Return one page of `query`, ordered by `(created_at, id)` descending.
+
+    Raises:
+        Invalid: the cursor is not one of ours.
+    """
+    if cursor:
+        query = query.where(tuple_(model.created_at, model.id) < tuple_(*_read(cursor)))
+    newest_first = query.order_by(model.created_at.desc(), model.id.desc())
+    rows = db.scalars(newest_first.limit(limit + 1)).all()
+    more = len(rows) > limit
+    return Page(rows[:limit], _write(rows[limit - 1]) if more else None)
+
+
+def _write(row: Any) -> str:
+    return base64.urlsafe_b64encode(f"{row.created_at.isoformat()} {row.id}".encode()).decode()
+
+
+def _read(cursor: str) -> tuple[datetime, UUID]:
+    try:
+        moment, _, row_id = base64.urlsafe_b64decode(cursor).decode().partition(" ")
+        created_at = datetime.fromisoformat(moment)
+        if created_at.tzinfo is None:
+            raise ValueError(cursor)
+        return created_at, UUID(row_id)
+    except (ValueError, binascii.Error) as error:
+        raise Invalid(
+            "This cursor is not one of ours; start without it.",
+            code="cursor_invalid",
+            field="cursor",
+        ) from error

@@ -1,0 +1,98 @@
+"""The one place that chooses adapters. Used by web, workers, command line and tests alike."""
+
+from redis import Redis
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from sqlalchemy import text
+
+from app.adapters.http_guarded import GuardedSender
+from app.adapters.rooms_redis import RedisRooms
+from app.adapters.smtp import SmtpMailer
+from app.db.engine import Database
+from app.encryption import Vault
+from app.errors import Unavailable
+from app.organisations.keys import KeyRing
+from app.ports import Pings, Rooms
+from app.services import Services
+from app.settings import Settings
+
+
+def build_services(settings: Settings, *, application: str) -> Services:
+    """Build the collaborators of one process; nothing is connected yet.
+
+    Args:
+        application: how PostgreSQL shows this process (`pg_stat_activity.application_name`).
+    """
+    database = Database(
+        settings.database_url, pool_size=settings.database_pool_size, application=application
+    )
+    redis = Redis.from_url(
+        settings.redis_url,
+        socket_connect_timeout=1,
+        retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), 1),
+        health_check_interval=10,
+    )
+    vault = Vault(settings.master_keys)
+    rooms = RedisRooms(redis)
+    return Services(
+        settings=settings,
+        database=database,
+        redis=redis,
+        vault=vault,
+        keys=KeyRing(database, vault),
+        rooms=rooms,
+        mailer=SmtpMailer(
+            host=settings.smtp_host,
+            port=settings.smtp_port,
+            username=settings.smtp_username,
+            password=settings.smtp_password,
+            starttls=settings.smtp_starttls,
+        ),
+        http=GuardedSender(
+            timeout_s=settings.webhook_timeout_s, allow_private=settings.webhook_allow_private
+        ),
+        health={
+            "database": DatabaseHealth(database),
+            "redis": RedisHealth(redis),
+            "gateway": GatewayHealth(rooms),
+        },
+    )
+
+
+class DatabaseHealth(Pings):
+    """PostgreSQL answers, and its schema is there."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def ping(self) -> None:
+        """Read the schema's revision."""
+        with self._database.statements() as db:
+            db.execute(text("SELECT version_num FROM teleconference.alembic_version")).one()
+
+
+class RedisHealth(Pings):
+    """Redis answers."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    def ping(self) -> None:
+        """Ping it."""
+        try:
+            self._redis.ping()
+        except RedisError as error:
+            raise Unavailable("Redis does not answer.", code="redis_unavailable") from error
+
+
+class GatewayHealth(Pings):
+    """A gateway gave a sign of life lately, so room commands are carried out at once."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def ping(self) -> None:
+        """Look for the sign of life."""
+        if not self._rooms.gateway_is_alive():
+            raise Unavailable("No gateway is connected to Prosody.", code="gateway_unavailable")
