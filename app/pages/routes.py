@@ -1,0 +1,105 @@
+"""The HTML page behind a personal link, its files, and calm pages for what can go wrong."""
+
+import traceback
+from collections.abc import Callable
+
+import structlog
+from flask import Blueprint, Response, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from app import clock
+from app.errors import DomainError
+from app.pages import assets
+from app.pages.languages import LANGUAGES, choose
+from app.pages.security import secure
+from app.pages.view import ERROR_STATES, PageView, Visit, notice, welcome
+from app.participants import links
+from app.web.problems import from_http
+from app.web.services import current_services
+
+log = structlog.get_logger()
+
+
+def visit_in_database(code: str) -> Visit:
+    """Look the link up in a transaction of its own, ended before the page is built."""
+    services = current_services()
+    with services.database.begin() as db:
+        return links.resolve(
+            db, code, early_join_s=services.settings.early_join_s, now=clock.utc_now()
+        )
+
+
+def make_blueprint(find_visit: Callable[[str], Visit] = visit_in_database) -> Blueprint:
+    """Return the pages, reading links through `find_visit`."""
+    pages = Blueprint("pages", __name__, template_folder="templates")
+
+    @pages.get("/j/<code>")
+    def join(code: str) -> Response:
+        """Say who you are, with whom and when; offer the one button."""
+        visit = find_visit(code)
+        return _page(welcome(visit, language=_language(visit.locale), now=clock.utc_now()))
+
+    @pages.get("/assets/<version>/<path:name>")
+    def asset(version: str, name: str) -> Response:
+        return assets.own(version, name)
+
+    @pages.get("/assets/vendor/<path:name>")
+    def vendor_asset(name: str) -> Response:
+        return assets.vendor(name)
+
+    pages.register_error_handler(DomainError, _refused)
+    pages.register_error_handler(Exception, _broken)
+    return pages
+
+
+def error_page(status: int, *, code: str = "") -> Response:
+    """Return a calm HTML page for an error, for browsers; also for errors outside these routes."""
+    state = ERROR_STATES.get(code) or ("link-unknown" if status == 404 else "failed")
+    page = _page(notice(state, language=_language("")))
+    page.status_code = status
+    return page
+
+
+def lost(error: HTTPException) -> Response:
+    """Answer an address that nothing is at: a person gets a page, a program a problem document."""
+    return error_page(404) if wants_html() else from_http(error)
+
+
+def wants_html() -> bool:
+    """Tell whether a person's browser is asking, rather than a program."""
+    return request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
+
+
+def _refused(error: DomainError) -> Response:
+    status = {"link_unknown": 404, "link_revoked": 410, "link_expired": 410}.get(error.code, 503)
+    return error_page(status, code=error.code)
+
+
+def _broken(error: Exception) -> Response:
+    # Neither the address, nor the message, nor the values on the stack: each may hold the code.
+    place = "".join(traceback.format_tb(error.__traceback__))
+    log.error("page_failed", kind=type(error).__name__, place=place)
+    return error_page(500)
+
+
+def _page(view: PageView) -> Response:
+    body = render_template(
+        "pages/visit.html",
+        view=view,
+        texts=dict(view.texts),
+        languages=LANGUAGES,
+        build=assets.build(),
+        modules=assets.first_modules(),
+    )
+    settings = current_services().settings
+    return secure(
+        Response(body, mimetype="text/html"),
+        jitsi_public_url=settings.jitsi_public_url,
+        websocket_url=settings.jitsi_websocket_url,
+    )
+
+
+def _language(preferred: str) -> str:
+    return choose(
+        asked=request.args.get("lang"), accepted=request.accept_languages, preferred=preferred
+    )

@@ -1,0 +1,4 @@
+import { startVisit } from './visit.js';
+import './trace.js';
+
+startVisit();

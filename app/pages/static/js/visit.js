@@ -1,0 +1,112 @@
+/** The way of one person through this page: welcome, devices, call, and what is said at the end. */
+
+import { startCall } from './call.js';
+import { canCall, tryDevices } from './devices.js';
+import { forget, recall, remember } from './memory.js';
+import { button, facts, t } from './page.js';
+import { prepareRoom, room } from './room.js';
+import { requestState } from './service.js';
+import { countDown, localiseTimes } from './times.js';
+import { announce, showCall, showLobby, showNotice } from './views.js';
+import { stayAwake } from './wakefulness.js';
+
+const OPENING_POLL_MS = 2000;
+const BOTH = { audio: true, video: true };
+const SOUND = { audio: true, video: false };
+const NOTHING = { audio: false, video: false };
+// States at whose page the person can do something, and what.
+const WAYS_ON = {
+  left: 'enter-again',
+  'room-full': 'try-again',
+  'already-connected': 'move-here',
+  replaced: 'move-here',
+};
+let telling = '';
+
+/** Begin where the server says this visit stands. */
+export function startVisit() {
+  localiseTimes();
+  prepareRoom();
+  button('enter').addEventListener('click', () => enter(BOTH));
+  const { state } = document.body.dataset;
+  const kept = recall();
+  if (!canCall()) {
+    showNotice('unsupported');
+  } else if (state === 'too-early') {
+    waitForOpening();
+  } else if (state === 'lobby' && kept) {
+    // A reload in the middle of a call: the click was made before it.
+    call(kept);
+  } else if (state !== 'lobby') {
+    forget();
+  }
+}
+
+function waitForOpening() {
+  showNotice('too-early');
+  if (facts.opensAt) {
+    countDown(facts.opensAt, pollOpening);
+  } else {
+    pollOpening();
+  }
+}
+
+async function pollOpening() {
+  const answer = await requestState();
+  if (answer.kind === 'final') {
+    showNotice(answer.state);
+  } else if (answer.kind === 'enter' || (answer.kind === 'waiting' && answer.reason !== 'too-early')) {
+    showLobby();
+  } else {
+    setTimeout(pollOpening, OPENING_POLL_MS);
+  }
+}
+
+/** Try the devices first, so that a refusal is explained before anybody is called. */
+async function enter(devices) {
+  showNotice('devices');
+  if (await tryDevices(devices)) {
+    call({ ...devices, muted: { audio: !devices.audio, video: !devices.video } });
+    return;
+  }
+  showNotice('devices-refused', {
+    'try-again': () => enter(BOTH),
+    'sound-only': () => enter(SOUND),
+    'listen-only': () => enter(NOTHING),
+  });
+}
+
+async function call(wishes) {
+  telling = '';
+  const keep = () => inCall() && remember(wishes);
+  const { over } = startCall(wishes, room, (status, more) => tell(status, more, wishes), keep);
+  const state = await over;
+  forget();
+  stayAwake(false);
+  const way = WAYS_ON[state];
+  showNotice(state, way ? { [way]: () => enter({ audio: wishes.audio, video: wishes.video }) } : {});
+}
+
+const inCall = () => document.body.dataset.state === 'in-call';
+
+/** Show how the entry goes. A status told twice changes nothing, so nobody's focus jumps at each poll. */
+function tell(status, more, wishes) {
+  if (status === 'in-call') {
+    remember(wishes);
+    stayAwake(true);
+  }
+  if (status === telling) {
+    return;
+  }
+  telling = status;
+  if (status === 'in-call' || status === 'reconnecting') {
+    showCall();
+    room.connection(status === 'in-call' ? 'good' : 'reconnecting');
+    return;
+  }
+  showNotice(status);
+  announce(t(`state.${status}.text`));
+  if (status === 'too-early' && more?.opensAt) {
+    countDown(more.opensAt, () => {});
+  }
+}

@@ -1,0 +1,1 @@
+"""The pages, without the rest of the service."""

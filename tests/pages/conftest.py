@@ -1,0 +1,207 @@
+"""The pages over a link service that each test arranges, in a browser that stays at home."""
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask, Response, jsonify
+from flask.testing import FlaskClient
+from playwright.sync_api import Browser, BrowserContext, Page, Route, ViewportSize, sync_playwright
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from app.errors import Gone, NotFound
+from app.pages.routes import make_blueprint
+from app.participants.links import LinkView
+from app.web.services import EXTENSION
+
+CODE = "patientslink"
+START = datetime(2030, 5, 14, 12, 30, tzinfo=UTC)
+PHONE: ViewportSize = {"width": 360, "height": 740}
+DRIVEN_MEETING = (Path(__file__).parent / "driven_meeting.js").read_text()
+FINAL = {
+    "removed": (403, "participant_removed"),
+    "session-ended": (410, "session_ended"),
+    "session-cancelled": (410, "session_cancelled"),
+    "link-revoked": (410, "link_revoked"),
+}
+CHROMIUM = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+FAKE_DEVICES = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+
+
+class KeepAlive(WSGIRequestHandler):
+    """Twenty small files over one connection, as a real server would give them."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Keep the link code out of the log here too."""
+
+
+@dataclass
+class LinkService:
+    """What the API would answer for the one link there is; tests change it as the day goes on."""
+
+    reason: str = ""
+    opens_at: datetime | None = None
+    down: bool = False
+    role: str = "patient"
+    locale: str = "de-CH"
+    jitsi_public_url: str = ""
+    tokens: int = 0
+    states_asked: int = 0
+    others: list[tuple[str, str]] = field(default_factory=lambda: [("Dr. Ada Keller", "doctor")])
+
+    def find(self, code: str) -> LinkView:
+        if code == "broken":
+            raise RuntimeError(f"a fault while looking at {code}")
+        if code != CODE:
+            raise NotFound("This link is not known.", code="link_unknown")
+        if self.reason in ("link-revoked", "link-expired"):
+            raise Gone("Not valid.", code=self.reason.replace("-", "_"))
+        return LinkView(
+            participant_id=UUID(int=7),
+            organisation_id=UUID(int=8),
+            organisation_name="Spital <Nord>",
+            session_id=UUID(int=9),
+            role=self.role,
+            display_name="Max </script><b>Muster",
+            locale=self.locale,
+            participant_state="invited",
+            session_state="scheduled",
+            planned_start=START,
+            planned_end=None,
+            opens_at=self.opens_at,
+            may_enter=not self.reason,
+            reason=self.reason,
+            others=self.others,
+        )
+
+    def token(self) -> Response:
+        if self.reason in FINAL:
+            status, code = FINAL[self.reason]
+            return _json({"code": code, "status": status}, status)
+        if self.reason:
+            opens_at = self.opens_at and self.opens_at.isoformat()
+            waiting = {"state": "waiting", "reason": self.reason, "opens_at": opens_at}
+            return _json({**waiting, "poll_s": 0.1})
+        self.tokens += 1
+        return _json(self._ready())
+
+    def state(self) -> Response:
+        self.states_asked += 1
+        states = {"session_state": "active", "participant_state": "invited"}
+        return _json({**states, "may_enter": not self.reason, "reason": self.reason})
+
+    def _ready(self) -> dict[str, Any]:
+        return {
+            "state": "ready",
+            "room": "room",
+            "jwt": f"token-{self.tokens}",
+            "display_name": "Max",
+            "role": self.role,
+            "permissions": ["share_screen"],
+            "language": "en",
+            "jitsi": {"public_url": self.jitsi_public_url, "domain": "d", "muc": "m", "focus": "f"},
+        }
+
+
+def _json(body: dict[str, Any], status: int = 200) -> Response:
+    response = jsonify(body)
+    response.status_code = status
+    return response
+
+
+@pytest.fixture
+def service() -> LinkService:
+    return LinkService()
+
+
+@pytest.fixture
+def app(service: LinkService) -> Flask:
+    app = Flask("pages-under-test")
+    settings = SimpleNamespace(
+        jitsi_public_url=service.jitsi_public_url, jitsi_websocket_url="ws://xmpp.test/ws"
+    )
+    app.extensions[EXTENSION] = SimpleNamespace(settings=settings)
+    app.register_blueprint(make_blueprint(service.find))
+    down = Response("proxy error", status=502)
+    app.post("/j/<code>/token", endpoint="token")(
+        lambda code: down if service.down else service.token()
+    )
+    app.get("/j/<code>/state", endpoint="state")(
+        lambda code: down if service.down else service.state()
+    )
+    return app
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def site(app: Flask) -> Iterator[str]:
+    """The application on a port of its own; the name makes it a secure context in Chromium."""
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=KeepAlive)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://meet.localhost:{server.port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def launch() -> Iterator[Callable[[list[str]], Browser]]:
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("chromium is not installed")
+    with sync_playwright() as playwright:
+        yield lambda more: playwright.chromium.launch(
+            executable_path=program, headless=True, args=[*CHROMIUM, *more]
+        )
+
+
+@pytest.fixture(scope="module")
+def browser(launch: Callable[[list[str]], Browser]) -> Iterator[Browser]:
+    browser = launch(FAKE_DEVICES)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport=PHONE, locale="en-GB", timezone_id="Europe/Zurich")
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A phone whose meetings are driven by the test (`window.meetings`), see driven_meeting.js."""
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.route("**/js/meeting-lib.js", _serve_driven_meeting)
+    page.set_default_timeout(10_000)
+    yield page
+    assert faults == []
+
+
+def _serve_driven_meeting(route: Route) -> None:
+    route.fulfill(content_type="text/javascript", body=DRIVEN_MEETING)
