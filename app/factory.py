@@ -5,12 +5,14 @@ from flask import Flask
 from app.moderation.routes import blp as moderation
 from app.observability import configure_logging, observe_requests
 from app.organisations.routes import blp as organisations
+from app.pages.routes import lost
 from app.pages.routes import make_blueprint as make_pages
 from app.participants.routes import blp as participants
 from app.rooms.routes import blp as rooms
 from app.services import Services
 from app.sessions.routes import blp as sessions
 from app.settings import Settings
+from app.web.blueprint import refuse_the_unasked
 from app.web.docs import blp as docs
 from app.web.health import blp as health
 from app.web.openapi import OPENAPI_CONFIG, TeleconsultApi
@@ -29,12 +31,14 @@ def create_app(services: Services) -> Flask:
     attach_services(app, services)
     observe_requests(app)
     register_problems(app)
+    refuse_the_unasked(app)
     api = TeleconsultApi(app)
     for blueprint in (organisations, sessions, participants, moderation, webhooks, health):
         api.register_blueprint(blueprint)
     app.register_blueprint(rooms)
     app.register_blueprint(docs)
     app.register_blueprint(make_pages())
+    app.register_error_handler(404, lost)
     return app
 
 

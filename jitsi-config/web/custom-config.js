@@ -1,0 +1,18 @@
+// Appended to the config.js that the Jitsi web image writes. It holds for everybody; what a page
+// overrides through the IFrame API can be changed by its user, so nothing here is left to that.
+
+// The default asks a public server of Jitsi's. Addresses come from our Prosody instead
+// (external_services: our coturn), so no third party learns who calls whom.
+config.p2p = config.p2p || {};
+config.p2p.stunServers = [];
+
+// No avatar look-ups, analytics or calendar addresses outside the hospital.
+config.disableThirdPartyRequests = true;
+config.gravatar = { disabled: true };
+config.doNotStoreRoom = true;
+
+// People come in by personal links only.
+config.disableInviteFunctions = true;
+
+// Everybody sees the question before being recorded. The rule itself is enforced on the server.
+config.recordings = Object.assign(config.recordings || {}, { requireConsent: true, showPrejoinWarning: true });
