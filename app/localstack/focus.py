@@ -1,0 +1,283 @@
+"""A stand-in for Jicofo, enough for peer-to-peer calls; `python -m app.localstack.focus FILE`.
+
+It answers conference requests, opens the room as occupant `focus`, forwards mute requests, says
+that there is no recorder, and leaves rooms that are empty. It has no bridge: a third person ends
+the media of the first two. What each stanza imitates, and where upstream does it:
+docs/stand-ins.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from xml.etree import ElementTree as ET
+
+from slixmpp import JID, ComponentXMPP, Iq, Presence
+from slixmpp.xmlstream.handler import Callback, CoroutineCallback
+from slixmpp.xmlstream.matcher import MatchXPath
+from slixmpp.xmlstream.stanzabase import StanzaBase
+
+from app.localstack import names
+
+STREAM = "jabber:component:accept"
+CONFERENCE = "{http://jitsi.org/protocol/focus}conference"
+PROPERTY = "{http://jitsi.org/protocol/focus}property"
+PROPERTIES = "{http://jitsi.org/protocol/focus}conference-properties"
+JIBRI = "{http://jitsi.org/protocol/jibri}jibri"
+DIAL = "{urn:xmpp:rayo:1}dial"
+MUTES = tuple(f"{{http://jitsi.org/jitmeet/{kind}}}mute" for kind in ("audio", "video", "desktop"))
+MUC_JOIN = "{http://jabber.org/protocol/muc}x"
+MUC_USER = "{http://jabber.org/protocol/muc#user}"
+
+RECONNECT_AFTER_S = 0.2
+JOIN_WITHIN_S = 5.0
+# Jicofo's own default is 15 s for a room nobody enters; an emptied room it leaves at once. The
+# second here spares a room whose only occupant reloads the page.
+FIRST_OCCUPANT_WITHIN_S = 15.0
+LEAVE_EMPTY_AFTER_S = 1.0
+
+log = logging.getLogger(__name__)
+
+Answer = Callable[[Iq], Awaitable[Iq]]
+
+
+@dataclass
+class Conference:
+    """One room the focus is in or about to enter."""
+
+    joined: asyncio.Future[None]
+    roles: dict[str, str] = field(default_factory=dict)
+    leaving: asyncio.TimerHandle | None = None
+
+
+class Refused(Exception):
+    """Answer with this XMPP error condition (RFC 6120, 8.3.3)."""
+
+    def __init__(self, kind: str, condition: str) -> None:
+        super().__init__(condition)
+        self.kind = kind
+        self.condition = condition
+
+
+class Focus(ComponentXMPP):  # type: ignore[misc, unused-ignore]
+    """The component `focus.<domain>`."""
+
+    def __init__(self, *, secret: str, port: int, connected_file: Path) -> None:
+        super().__init__(names.FOCUS, secret, "127.0.0.1", port, fix_error_ns=True)
+        self.enable_direct_tls = self.enable_starttls = False
+        self.enable_plaintext = True
+        self._connected_file = connected_file
+        self._conferences: dict[str, Conference] = {}
+        self._ending = False
+        self.add_event_handler("session_start", self._on_session_start)
+        self.add_event_handler("disconnected", self._on_disconnected)
+        self.add_event_handler("connection_failed", self._on_connection_failed)
+        self._route(CONFERENCE, self._on_conference_request)
+        self._route(JIBRI, self._on_unavailable_service)
+        self._route(DIAL, self._on_unavailable_service)
+        for mute in MUTES:
+            self._route(mute, self._on_mute)
+        self.register_handler(
+            Callback("presence", MatchXPath(f"{{{STREAM}}}presence"), self._on_presence)
+        )
+
+    def end(self) -> None:
+        """Close the stream and do not come back."""
+        self._ending = True
+        self.disconnect()
+
+    def _route(self, child: str, answer: Answer) -> None:
+        async def handle(iq: StanzaBase) -> None:
+            if not isinstance(iq, Iq) or iq["type"] not in {"get", "set"}:
+                return
+            try:
+                reply = await answer(iq)
+            except Refused as refusal:
+                reply = iq.reply()
+                reply.error()
+                reply["error"]["type"] = refusal.kind
+                reply["error"]["condition"] = refusal.condition
+            reply.send()
+
+        self.register_handler(
+            CoroutineCallback(child, MatchXPath(f"{{{STREAM}}}iq/{child}"), handle)
+        )
+
+    # --- the connection: slixmpp waits 3 s and more between attempts, tests restart Prosody in 2 s
+
+    def _on_session_start(self, _event: object) -> None:
+        self._connected_file.touch()
+        log.info("connected")
+
+    def _on_disconnected(self, _event: object) -> None:
+        self._connected_file.unlink(missing_ok=True)
+        for conference in self._conferences.values():
+            _cancel(conference)
+        self._conferences.clear()
+        self._on_connection_failed(None)
+
+    def _on_connection_failed(self, _event: object) -> None:
+        self.cancel_connection_attempt()
+        if not self._ending:
+            self.loop.call_later(RECONNECT_AFTER_S, self.connect)
+
+    # --- the conference request
+
+    async def _on_conference_request(self, iq: Iq) -> Iq:
+        request = iq.xml.find(CONFERENCE)
+        room = JID(request.get("room", "") if request is not None else "").bare
+        if not room.endswith(f"@{names.MUC}"):
+            raise Refused("modify", "bad-request")
+        await self._enter(room)
+        log.info("conference request for %s", room)
+        reply: Iq = iq.reply()
+        reply.append(_conference_answer(room))
+        return reply
+
+    async def _enter(self, room: str) -> None:
+        conference = self._conferences.get(room)
+        if conference is None:
+            conference = self._conferences[room] = Conference(self.loop.create_future())
+            self._send_join(room)
+        if not conference.roles:
+            self._leave_after(room, FIRST_OCCUPANT_WITHIN_S)
+        try:
+            await asyncio.wait_for(asyncio.shield(conference.joined), JOIN_WITHIN_S)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            raise Refused("wait", "remote-server-timeout") from error
+
+    def _send_join(self, room: str) -> None:
+        presence = self._presence(room)
+        presence.append(ET.Element(MUC_JOIN))
+        properties = ET.SubElement(presence.xml, PROPERTIES)
+        ET.SubElement(properties, PROPERTY, key="support-terminate-restart", value="true")
+        presence.send()
+
+    def _presence(self, room: str, kind: Literal["unavailable"] | None = None) -> Presence:
+        address = f"{names.FOCUS_USER}/{names.FOCUS_NICK}"
+        return self.make_presence(pto=f"{room}/{names.FOCUS_NICK}", pfrom=address, ptype=kind)
+
+    # --- who is in the room
+
+    def _on_presence(self, presence: StanzaBase) -> None:
+        room, nick = presence["from"].bare, presence["from"].resource
+        conference = self._conferences.get(room)
+        if conference is None:
+            return
+        if nick == names.FOCUS_NICK:
+            self._on_own_presence(room, conference, presence)
+        elif presence.xml.get("type") == "unavailable":
+            conference.roles.pop(nick, None)
+            if not conference.roles:
+                self._leave_after(room, LEAVE_EMPTY_AFTER_S)
+        elif presence.xml.get("type") is None:
+            conference.roles[nick] = _role(presence.xml)
+            _stop_timer(conference)
+
+    def _on_own_presence(self, room: str, conference: Conference, presence: StanzaBase) -> None:
+        kind = presence.xml.get("type")
+        if kind is None and not conference.joined.done():
+            conference.joined.set_result(None)
+        elif kind is not None:
+            log.info("out of %s (%s)", room, kind)
+            _cancel(self._conferences.pop(room))
+
+    def _leave_after(self, room: str, seconds: float) -> None:
+        conference = self._conferences[room]
+        _stop_timer(conference)
+        conference.leaving = self.loop.call_later(seconds, self._leave, room)
+
+    def _leave(self, room: str) -> None:
+        # Forgotten at once: a request that comes while the leave is under way must send a new join.
+        self._conferences.pop(room)
+        self._presence(room, "unavailable").send()
+        log.info("left empty room %s", room)
+
+    # --- what moderators ask for
+
+    async def _on_mute(self, iq: Iq) -> Iq:
+        muter, mute = iq["from"], next(child for child in iq.xml if child.tag in MUTES)
+        conference = self._conferences.get(muter.bare)
+        target = JID(mute.get("jid", ""))
+        if (
+            conference is None
+            or target.bare != muter.bare
+            or target.resource not in conference.roles
+        ):
+            raise Refused("cancel", "item-not-found")
+        mutes_other = target.resource != muter.resource
+        if mutes_other and (
+            conference.roles.get(muter.resource) != "moderator" or mute.text != "true"
+        ):
+            raise Refused("cancel", "not-allowed")
+        if mutes_other:
+            self._forward_mute(mute, muter, target)
+        reply: Iq = iq.reply()
+        return reply
+
+    def _forward_mute(self, mute: ET.Element, muter: JID, target: JID) -> None:
+        forwarded = self.make_iq_set(ito=target, ifrom=f"{names.FOCUS_USER}/{names.FOCUS_NICK}")
+        child = ET.Element(mute.tag, jid=target.full, actor=muter.full)
+        child.text = "true"
+        forwarded.append(child)
+        self.send_raw(str(forwarded))  # clients never answer it, so nothing may wait for an answer
+
+    async def _on_unavailable_service(self, _iq: Iq) -> Iq:
+        raise Refused("cancel", "service-unavailable")
+
+
+def _conference_answer(room: str) -> ET.Element:
+    answer = ET.Element(CONFERENCE, room=room, ready="true", focusjid=names.FOCUS_USER)
+    ET.SubElement(answer, PROPERTY, name="authentication", value="false")
+    ET.SubElement(answer, PROPERTY, name="visitors-supported", value="false")
+    return answer
+
+
+def _role(presence: ET.Element) -> str:
+    item = presence.find(f"{MUC_USER}x/{MUC_USER}item")
+    return item.get("role", "none") if item is not None else "none"
+
+
+def _stop_timer(conference: Conference) -> None:
+    if conference.leaving is not None:
+        conference.leaving.cancel()
+        conference.leaving = None
+
+
+def _cancel(conference: Conference) -> None:
+    _stop_timer(conference)
+    conference.joined.cancel()
+
+
+async def serve(config: Path) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    values = json.loads(config.read_text())
+    focus = Focus(
+        secret=values["secret"], port=values["port"], connected_file=Path(values["connected_file"])
+    )
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    focus.connect()
+    await ended.wait()
+    focus.end()
+    await asyncio.wait_for(focus.disconnected, 2)
+
+
+def main() -> None:
+    """Read the configuration file named on the command line and serve."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    # slixmpp logs whole stanzas, and a conference request carries the person's token.
+    logging.getLogger("slixmpp").setLevel(logging.ERROR)
+    asyncio.run(serve(Path(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

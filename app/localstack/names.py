@@ -1,0 +1,15 @@
+"""The XMPP names of the local stack.
+
+Browsers resolve *.localhost to loopback and treat it as a secure context.
+"""
+
+DOMAIN = "meet.localhost"
+MUC = f"conference.{DOMAIN}"
+FOCUS = f"focus.{DOMAIN}"
+FOCUS_NICK = "focus"
+FOCUS_USER = f"{FOCUS_NICK}@{FOCUS}"
+GATEWAY = f"gateway.{DOMAIN}"
+RECORDER_DOMAIN = f"recorder.{DOMAIN}"
+
+TOKEN_ISSUER = "teleconsult"
+TOKEN_AUDIENCE = "jitsi"

@@ -1,0 +1,67 @@
+"""Our own small servers, the focus and the mail server, as parts of the stack.
+
+Apart from the programs themselves, so that who starts them need not import their libraries.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from app.localstack.credentials import write_private
+from app.localstack.ports import accepts
+from app.localstack.process import Launch, Part
+
+
+class Focus(Part):
+    """The stand-in for Jicofo (app/localstack/focus.py)."""
+
+    name = "focus"
+
+    def __init__(self, folder: Path, *, component_port: int, secret: str) -> None:
+        super().__init__(folder)
+        self._connected = folder / "connected"
+        self._config = folder / "focus.json"
+        self._values = {
+            "port": component_port,
+            "secret": secret,
+            "connected_file": str(self._connected),
+        }
+
+    def prepare(self) -> None:
+        """Write the configuration; the secret must not be on a command line."""
+        self._connected.unlink(missing_ok=True)
+        write_private(self._config, json.dumps(self._values))
+
+    def launch(self) -> Launch:
+        """Return the command line of the program."""
+        return Launch([sys.executable, "-m", "app.localstack.focus", str(self._config)])
+
+    def is_ready(self) -> bool:
+        """Tell whether it is connected to Prosody at this moment."""
+        return self._connected.exists()
+
+
+class Mail(Part):
+    """The catch-all SMTP server (app/localstack/mail.py)."""
+
+    name = "mail"
+
+    def __init__(self, folder: Path, *, port: int) -> None:
+        super().__init__(folder)
+        self.port = port
+        self.inbox = folder / "inbox"
+
+    def launch(self) -> Launch:
+        """Return the command line of the program."""
+        words = ["--port", str(self.port), "--inbox", str(self.inbox)]
+        return Launch([sys.executable, "-m", "app.localstack.mail", *words])
+
+    def is_ready(self) -> bool:
+        """Tell whether the server accepts connections."""
+        return accepts(self.port)
+
+    def mails(self) -> list[Path]:
+        """Return the stored mails, oldest first."""
+        return sorted(self.inbox.glob("*.eml"))

@@ -1,0 +1,99 @@
+"""Real servers for the tests. Each pytest-xdist worker has its own, started when first needed."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.adapters.memory import MemoryRooms
+from app.clock import utc_now
+from app.localstack import names
+from app.localstack.supervisor import BACKING, SERVICES, LocalStack
+from app.organisations import keys
+from app.services import Services
+from app.settings import Settings
+from app.wiring import build_services
+from tests.proxy import Proxy
+from tests.stack_client import StackClient, sign_in
+
+# Tests that use the whole stack share one, so they run one after the other in one worker.
+WHOLE_STACK_FOLDERS = {"flow", "browser"}
+# A dead worker's claims run out soon, so that the tests of kill -9 need not wait a minute.
+QUICK = {"DELIVERY_LEASE_S": "3"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of the whole stack in one worker."""
+    for item in items:
+        if WHOLE_STACK_FOLDERS & set(item.path.parts):
+            item.add_marker(pytest.mark.xdist_group("stack"))
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """A PostgreSQL of this worker's own, with the schema made by the migrations."""
+    folder = tmp_path_factory.mktemp("postgres")
+    with LocalStack(folder, parts={"postgres"}, durable=False) as stack:
+        stack.migrate()
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def services(postgres: LocalStack) -> Iterator[Services]:
+    """The service's collaborators on real PostgreSQL; the live rooms are the memory twin."""
+    built = services_of(postgres)
+    with built.database.begin() as db:
+        keys.rotate(db, built.vault, token_ttl=keys.PUBLISH_AHEAD, now=utc_now())
+    yield replace(built, rooms=MemoryRooms())
+    built.database.dispose()
+
+
+@pytest.fixture(scope="session")
+def network() -> Iterator[Proxy]:
+    """The network between the browsers and Prosody, which tests may cut."""
+    with Proxy() as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, network: Proxy) -> Iterator[LocalStack]:
+    """Everything: PostgreSQL, Redis, Prosody, focus, coturn, mail, API, relay, worker, gateway."""
+    folder = tmp_path_factory.mktemp("stack")
+    websocket = f"ws://{names.DOMAIN}:{network.port}/xmpp-websocket"
+    whole = LocalStack(
+        folder,
+        parts={*BACKING, *SERVICES},
+        durable=False,
+        env={"JITSI_WEBSOCKET_URL": websocket, **QUICK},
+    )
+    network.target_port = whole.ports["prosody_http"]
+    with whole:
+        yield whole
+
+
+@pytest.fixture(scope="session")
+def demo(stack: LocalStack) -> dict[str, str]:
+    """The demo hospital of the whole stack: credentials and links."""
+    return dict(json.loads(stack.run("demo", "--json").splitlines()[-1]))
+
+
+@pytest.fixture(scope="session")
+def hospital(stack: LocalStack, demo: dict[str, str]) -> StackClient:
+    """The demo hospital's program."""
+    return sign_in(stack, demo["client_id"], demo["client_secret"])
+
+
+def services_of(stack: LocalStack) -> Services:
+    """Return collaborators with a stack's settings, for this process."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in stack.environment.items():
+            environment.setenv(name, value)
+        settings = Settings.from_env()
+    return build_services(settings, application="teleconsult-tests")
+
+
+def repository() -> Path:
+    """Return the top of the checkout."""
+    return Path(__file__).resolve().parents[1]
