@@ -1,0 +1,165 @@
+-- Who may command the rooms: the service, from its gateway component and from nobody else, with commands of its own; and
+-- moderators inside a room with those of XEP-0045.
+-- Load on: the MUC component, with teleconsult_room.
+-- Events: iq-set/host with <command xmlns='urn:teleconsult:control:1'>, iq-*/bare with queries of muc#admin and muc#owner.
+-- Options: teleconsult_gateway (the component's address), and those of service.lib.
+
+local array = require "util.array";
+local jid = require "util.jid";
+local json = require "util.json";
+local st = require "util.stanza";
+local uuid = require "util.uuid";
+
+local commands = module:require "teleconsult/commands";
+local occupancy = module:require "teleconsult/occupancy";
+local refusal = module:require "teleconsult/refusal";
+local service = module:require "teleconsult/service";
+local muc = module:depends "muc";
+module:depends "teleconsult_room";
+
+local XMLNS = "urn:teleconsult:control:1";
+local XMLNS_ADMIN = "http://jabber.org/protocol/muc#admin";
+local XMLNS_OWNER = "http://jabber.org/protocol/muc#owner";
+-- The MUC itself answers at -2.
+local BEFORE_THE_MUC = 10;
+
+local gateway = module:get_option_string("teleconsult_gateway");
+if not gateway then error("teleconsult_gateway must be set", 0); end
+
+local function find_room(node)
+	local room = muc.get_room_from_jid(jid.join(node, module.host));
+	return room, room and room.teleconsult;
+end
+
+local function records_of(node, participant_id)
+	local room, occupants = find_room(node);
+	if not occupants then return room, {}; end
+	return room, occupancy.of_participant(occupants, participant_id), occupants;
+end
+
+-- Answers of the API that are on their way or remembered may say something else than the command: they are not used any more.
+local function void_answers()
+	service.state.generation = service.state.generation + 1;
+end
+
+local handlers = {};
+
+function handlers.kick(args)
+	void_answers();
+	local room, records, occupants = records_of(args.room, args.participant_id);
+	if args.ban and room then
+		occupants = occupants or occupancy.new(uuid.generate());
+		room.teleconsult = occupants;
+		occupants.banned[args.participant_id] = true;
+	end
+	for _, record in ipairs(records) do
+		occupancy.give_reason(occupants, record.nick, "kicked");
+		room:set_role(true, record.nick, nil, args.reason);
+	end
+	return { present = #records > 0; kicked = #records };
+end
+
+handlers["end"] = function (args)
+	void_answers();
+	service.state.ended:set(args.room, true);
+	local room = find_room(args.room);
+	if room then room:destroy(nil, args.reason); end
+	return { existed = room ~= nil and room ~= false };
+end
+
+function handlers.affiliate(args)
+	void_answers();
+	local room, records = records_of(args.room, args.participant_id);
+	for _, record in ipairs(records) do
+		record.policy.affiliation = args.affiliation;
+		room:set_affiliation(true, jid.bare(record.jid), args.affiliation);
+	end
+	return { present = #records > 0 };
+end
+
+local function message_to(room, kind, text)
+	return st.message({ type = kind; from = room.jid; id = uuid.generate() }):text_tag("body", text);
+end
+
+function handlers.message(args)
+	local room, occupants = find_room(args.room);
+	if not occupants then return { delivered = 0 }; end
+	if not args.participant_id then
+		room:broadcast_message(message_to(room, "groupchat", args.text));
+		return { delivered = occupants.count };
+	end
+	local records = occupancy.of_participant(occupants, args.participant_id);
+	for _, record in ipairs(records) do
+		local occupant = room:get_occupant_by_nick(record.nick);
+		room:route_to_occupant(occupant, message_to(room, "chat", args.text));
+	end
+	return { delivered = #records };
+end
+
+local function describe(room)
+	local people = array();
+	for nick, record in pairs(room.teleconsult.records) do
+		people:push({
+			participant_id = record.participant_id; occupant = jid.resource(nick);
+			connection = record.connection; joined_at = record.joined_at;
+		});
+	end
+	return { room = jid.node(room.jid); room_instance = room.teleconsult.instance; occupants = people };
+end
+
+function handlers.rooms()
+	local rooms = array();
+	for room in muc.live_rooms() do
+		if room.teleconsult and not service.is_health_check(jid.node(room.jid)) then
+			rooms:push(describe(room));
+		end
+	end
+	return { source = service.state.source; rooms = rooms };
+end
+
+local function fail(origin, iq, kind, condition, text)
+	origin.send(st.error_reply(iq, kind, condition, text));
+	return true;
+end
+
+-- Somebody with a token who tries what is not theirs: told, and put on record.
+local function forbid(origin, iq, node, code)
+	local room = node ~= "" and find_room(node) or nil;
+	service.tell_refused(node, room, service.person_of(origin), code, iq.attr.from);
+	return fail(origin, iq, "auth", "forbidden", refusal.text(code));
+end
+
+local function on_command(event)
+	local origin, iq = event.origin, event.stanza;
+	local node, host = jid.split(iq.attr.from);
+	if node or host ~= gateway then return forbid(origin, iq, "", "not-gateway"); end
+	local command = iq:get_child("command", XMLNS);
+	local name = command.attr.name;
+	local handler = name and handlers[name];
+	if not handler then return fail(origin, iq, "cancel", "feature-not-implemented"); end
+	local args, problem = commands.check(name, json.decode(command:get_text()));
+	if not args then return fail(origin, iq, "modify", "bad-request", problem); end
+	local result = handler(args);
+	origin.send(st.reply(iq):tag("command", { xmlns = XMLNS; name = name }):text(json.encode(result)));
+	return true;
+end
+
+-- Prosody judges most of these queries itself, but not all: reserving a nickname for somebody puts its present holder out
+-- before anybody asks who wants it reserved (handle_admin_query_set_command in muc.lib.lua of 0.12.3 and 13.0.1). So nobody
+-- gets that far who does not moderate this room from within.
+local function on_room_query(event)
+	local origin, iq = event.origin, event.stanza;
+	if service.is_system(iq.attr.from) then return; end
+	local node = jid.split(iq.attr.to);
+	local room = find_room(node);
+	local occupant = room and room:get_occupant_by_real_jid(iq.attr.from);
+	if room and not (occupant and occupant.role == "moderator") then
+		return forbid(origin, iq, node, "not-moderator");
+	end
+end
+
+module:hook("iq-set/host/" .. XMLNS .. ":command", on_command);
+for _, query in ipairs({ XMLNS_ADMIN .. ":query", XMLNS_OWNER .. ":query" }) do
+	module:hook("iq-set/bare/" .. query, on_room_query, BEFORE_THE_MUC);
+	module:hook("iq-get/bare/" .. query, on_room_query, BEFORE_THE_MUC);
+end

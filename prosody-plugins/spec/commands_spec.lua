@@ -1,0 +1,32 @@
+local commands = dofile("teleconsult/commands.lib.lua");
+
+describe("commands.check", function ()
+	it("takes what each command needs", function ()
+		assert.same({ room = "abc"; participant_id = "p"; reason = "r"; ban = true },
+			commands.check("kick", { room = "abc"; participant_id = "p"; reason = "r"; ban = true; other = 1 }));
+		assert.same({ room = "abc" }, commands.check("end", { room = "abc" }));
+		assert.same({}, commands.check("rooms", {}));
+	end);
+
+	it("takes null for absent", function ()
+		assert.same({ room = "abc"; text = "t" }, commands.check("message", { room = "abc"; text = "t"; participant_id = {} }));
+	end);
+
+	for name, case in pairs({
+		["no object"] = { "rooms", "text", "JSON object" };
+		["no room"] = { "end", {}, "room" };
+		["a room with an at sign"] = { "end", { room = "a@b" }, "room" };
+		["a room in capitals"] = { "end", { room = "ABC" }, "room" };
+		["nobody to kick"] = { "kick", { room = "abc" }, "participant_id" };
+		["a ban that is no boolean"] = { "kick", { room = "abc"; participant_id = "p"; ban = "yes" }, "ban" };
+		["an affiliation nobody may get"] = { "affiliate", { room = "abc"; participant_id = "p"; affiliation = "outcast" }, "affiliation" };
+		["an empty text"] = { "message", { room = "abc"; text = "" }, "text" };
+		["an endless text"] = { "message", { room = "abc"; text = ("x"):rep(4001) }, "text" };
+	}) do
+		it("refuses " .. name, function ()
+			local args, problem = commands.check(case[1], case[2]);
+			assert.is_nil(args);
+			assert.matches(case[3], problem, 1, true);
+		end);
+	end
+end);

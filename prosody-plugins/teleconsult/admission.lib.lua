@@ -1,0 +1,89 @@
+-- May this person enter this room now? The answers of the API, made safe to use, and the rules only Prosody can apply
+-- without a race: room for one more, a host present, one live connection per token. Pure.
+
+local admission = {};
+
+-- Conference request and join follow each other within milliseconds. An answer this young is used for both, which halves
+-- the questions to the API; whatever changes a person's right meanwhile (kick, end, affiliate) raises the generation and voids it.
+admission.REUSE = 2; -- seconds
+
+local AFFILIATIONS = { owner = true; member = true };
+
+local function valid_capacity(capacity)
+	return type(capacity) == "number" and capacity >= 1 and capacity == math.floor(capacity);
+end
+
+local function as_set(permissions)
+	local set = {};
+	for _, name in ipairs(permissions) do
+		if type(name) == "string" then set[name] = true; end
+	end
+	return set;
+end
+
+local function read_refusal(answer)
+	local code, text = answer.code, answer.text;
+	if type(code) ~= "string" or not code:match("^[a-z][a-z%-]*$") then return nil; end
+	return { allow = false; code = code; text = type(text) == "string" and text or nil };
+end
+
+-- The API's answer as a policy, or nil when it is not one we can trust to mean anything.
+function admission.read(answer, participant_id)
+	if answer.allow == false then return read_refusal(answer); end
+	if answer.allow ~= true or answer.participant_id ~= participant_id then return nil; end
+	if not AFFILIATIONS[answer.affiliation] or type(answer.host) ~= "boolean" then return nil; end
+	if not valid_capacity(answer.capacity) or type(answer.permissions) ~= "table" then return nil; end
+	return {
+		allow = true;
+		participant_id = participant_id;
+		session_id = type(answer.session_id) == "string" and answer.session_id or nil;
+		role = type(answer.role) == "string" and answer.role or nil;
+		affiliation = answer.affiliation;
+		host = answer.host;
+		capacity = answer.capacity;
+		permissions = as_set(answer.permissions);
+	};
+end
+
+-- Without the API and with the option "token": what the token alone says. Nobody is let in by an expired token or one of
+-- another room; who may moderate counts as host, since the token does not carry the permissions.
+function admission.from_token(person, node, now, capacity)
+	if person.token_room ~= node then return { allow = false; code = "wrong-room" }; end
+	if not person.expires or now >= person.expires then return { allow = false; code = "token-expired" }; end
+	local owner = person.affiliation == "owner";
+	return {
+		allow = true;
+		participant_id = person.participant_id;
+		session_id = person.session_id;
+		role = person.role;
+		affiliation = owner and "owner" or "member";
+		host = owner;
+		capacity = capacity;
+		permissions = {};
+	};
+end
+
+-- Is this remembered answer about this room, this token, and young enough?
+function admission.usable(answer, room_jid, token_id, seconds, now)
+	return answer ~= nil and answer.room == room_jid and answer.token_id == token_id and now - answer.at < seconds;
+end
+
+-- What stands against entering, as a refusal code, or nil. Must run without waiting between it and the join.
+-- state: see occupancy; live_token(record): the token in use on that person's connection, nil when it does not answer.
+function admission.judge(policy, person, state, live_token)
+	if state.banned[person.participant_id] then return "banned"; end
+	local others, host_present = 0, policy.host;
+	for _, record in pairs(state.records) do
+		if record.participant_id ~= person.participant_id then
+			others = others + 1;
+			host_present = host_present or record.policy.host;
+		elseif live_token(record) == person.token_id then
+			return "already-connected";
+		end
+	end
+	if not host_present then return "waiting-for-host"; end
+	if others >= policy.capacity then return "full"; end
+	return nil;
+end
+
+return admission;

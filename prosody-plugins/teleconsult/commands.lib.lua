@@ -1,0 +1,48 @@
+-- The arguments of every command, as a table that says what each must be. Pure.
+
+local LONGEST_TEXT = 4000; -- bytes
+
+local commands = {};
+
+local function is_text(value)
+	return type(value) == "string" and value ~= "" and #value <= LONGEST_TEXT;
+end
+
+local function is_room(value)
+	return is_text(value) and value:match("^[%w%-_%.]+$") ~= nil and value == value:lower();
+end
+
+local function is_boolean(value)
+	return type(value) == "boolean";
+end
+
+local function is_affiliation(value)
+	return value == "owner" or value == "member";
+end
+
+local function optional(check)
+	return function (value) return value == nil or check(value); end;
+end
+
+local ARGUMENTS = {
+	kick = { room = is_room; participant_id = is_text; reason = optional(is_text); ban = optional(is_boolean) };
+	["end"] = { room = is_room; reason = optional(is_text) };
+	affiliate = { room = is_room; participant_id = is_text; affiliation = is_affiliation };
+	message = { room = is_room; text = is_text; participant_id = optional(is_text) };
+	rooms = {};
+};
+
+-- The arguments, or nil and a sentence that names the wrong one. null is the same as absent.
+function commands.check(name, given)
+	if type(given) ~= "table" then return nil, "the arguments must be a JSON object"; end
+	local args = {};
+	for key, check in pairs(ARGUMENTS[name]) do
+		local value = given[key];
+		if type(value) == "table" and next(value) == nil then value = nil; end -- JSON null
+		if not check(value) then return nil, ("argument %s is missing or wrong"):format(key); end
+		args[key] = value;
+	end
+	return args;
+end
+
+return commands;
