@@ -1,0 +1,273 @@
+"""Outgoing HTTP to addresses that customers chose: no redirects, no private networks, never long.
+
+The address is judged where the connection is made, on the very address that is connected to: a
+name that resolves differently a moment later (DNS rebinding) gains nothing.
+"""
+
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
+
+from app.errors import Invalid, Unavailable
+
+LONGEST_ANSWER_BYTES = 64 * 1024
+TOO_MANY_REQUESTS = 429
+OK, REDIRECT, SERVER_ERROR = 200, 300, 500
+# IPv6 prefixes that carry an IPv4 address: RFC 6052 (NAT64) and RFC 3056 (6to4).
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class AddressRefused(OSError):
+    """The name leads to an address this service must not call."""
+
+
+class Call:
+    """One request of one thread and the moment it must be over. `connection` is what it uses."""
+
+    def __init__(self, timeout_s: float, *, allow_private: bool) -> None:
+        self.allow_private = allow_private
+        self.deadline = time.monotonic() + timeout_s
+        self.connection: Guarded | None = None
+        self.is_late = False
+
+    def remaining_s(self) -> float:
+        """Return the seconds left; a little more than none, because zero means 'do not wait'."""
+        return max(0.001, self.deadline - time.monotonic())
+
+    def abort(self) -> None:
+        """End the request from another thread: a receiver that sends a byte now and then would
+        otherwise hold a worker for ever, as every read starts the socket's own timeout anew."""
+        self.is_late = True
+        if self.connection is not None:
+            self.connection.hang_up()
+
+
+_current = threading.local()
+
+
+class Guarded(HTTPConnection):
+    """A connection that only reaches public addresses and can be ended from another thread."""
+
+    _twin: socket.socket | None = None
+
+    def _new_conn(self) -> socket.socket:
+        connected = connect(self.host, self.port, _current.call, self.socket_options)
+        # TLS takes the socket away from us; a duplicate still reaches the same connection.
+        self._twin = connected.dup()
+        return connected
+
+    def connect(self) -> None:
+        """Connect, known to the call from the start."""
+        _current.call.connection = self
+        super().connect()
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """Send, on a connection that may be one from before."""
+        _current.call.connection = self
+        super().request(*args, **kwargs)
+
+    def close(self) -> None:
+        """Close both ends of what we hold."""
+        twin, self._twin = self._twin, None
+        if twin is not None:
+            twin.close()
+        super().close()
+
+    def hang_up(self) -> None:
+        """Shut the connection down; whoever reads from it finds its end."""
+        twin = self._twin
+        if twin is not None:
+            try:
+                twin.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                return  # it is closed already
+
+
+class GuardedTls(Guarded, HTTPSConnection):
+    """The same with TLS."""
+
+
+class PlainPool(HTTPConnectionPool):
+    """Connections without TLS."""
+
+    ConnectionCls = Guarded
+
+
+class TlsPool(HTTPSConnectionPool):
+    """Connections with TLS."""
+
+    ConnectionCls = GuardedTls
+
+
+class GuardedAdapter(HTTPAdapter):
+    """Makes `requests` use our connections."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Set the connection classes before the first pool is made."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": TlsPool}
+
+
+def connect(host: str, port: int, call: Call, options: Any) -> socket.socket:
+    """Connect to the first allowed address of a host.
+
+    Raises:
+        AddressRefused: it has none.
+        OSError: none of them answered in time.
+    """
+    failure: OSError = AddressRefused("no address of this host may be called")
+    found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    for *how, _name, address in found:
+        if not (call.allow_private or is_public(str(address[0]))):
+            continue
+        try:
+            return _open(how, address, call, options)
+        except OSError as error:
+            failure = error
+    raise failure
+
+
+def _open(how: list[Any], address: Any, call: Call, options: Any) -> socket.socket:
+    connection = socket.socket(*how)
+    try:
+        for option in options or ():
+            connection.setsockopt(*option)
+        connection.settimeout(call.remaining_s())
+        connection.connect(address)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def is_public(text: str) -> bool:
+    """Tell whether this address is one of the public internet, also when it is IPv4 in IPv6."""
+    address: Address = ipaddress.ip_address(text.partition("%")[0])
+    inner = _inner_ipv4(address)
+    if inner is not None and not is_public(str(inner)):
+        return False
+    is_mapped = isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None
+    return (address.is_global or is_mapped) and not address.is_multicast
+
+
+def _inner_ipv4(address: Address) -> ipaddress.IPv4Address | None:
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if address in NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour
+
+
+class GuardedSender:
+    """Implements `ports.HttpSender`. One keep-alive session per thread.
+
+    The code of an error is `http_<status>` when there was an answer, else `no_answer` (silence),
+    `no_connection` (nobody listens), `tls_failed` or `address_refused`.
+    """
+
+    def __init__(self, *, timeout_s: float, allow_private: bool) -> None:
+        self._timeout_s = timeout_s
+        self._allow_private = allow_private
+        self._threads = threading.local()
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Send `body` once and return the status code of the answer; see `ports.HttpSender`."""
+        with _translated(Call(self._timeout_s, allow_private=self._allow_private)) as call:
+            answer = self._session().post(
+                url,
+                data=body,
+                headers=dict(headers),
+                timeout=self._timeout_s,
+                allow_redirects=False,
+                stream=True,
+            )
+            with answer:
+                # Read, so that the connection can be used again; a longer answer costs it its own.
+                answer.raw.read(LONGEST_ANSWER_BYTES, decode_content=False)
+                if call.is_late:
+                    raise TimeoutError
+        return _accepted(answer)
+
+    def close(self) -> None:
+        """Close the connections of this thread."""
+        session: requests.Session | None = getattr(self._threads, "session", None)
+        if session is not None:
+            session.close()
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._threads, "session", None)
+        if session is None:
+            session = requests.Session()
+            session.trust_env = False  # no proxy and no .netrc from the environment
+            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+            session.mount("http://", GuardedAdapter(max_retries=0))
+            session.mount("https://", GuardedAdapter(max_retries=0))
+            self._threads.session = session
+        return session
+
+
+@contextmanager
+def _translated(call: Call) -> Iterator[Call]:
+    _current.call = call
+    timer = threading.Timer(call.remaining_s(), call.abort)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield call
+    except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+        raise _refusal(error, call) from None  # the text of the first may hold the address
+    finally:
+        timer.cancel()
+
+
+def _refusal(error: Exception, call: Call) -> Invalid | Unavailable:
+    causes = list(_causes(error))
+    if any(isinstance(cause, AddressRefused) for cause in causes):
+        return Invalid("The address is not a public one.", code="address_refused")
+    if any(isinstance(cause, ssl.SSLError) for cause in causes) and not call.is_late:
+        return Unavailable("TLS could not be agreed on.", code="tls_failed")
+    if call.is_late or any(isinstance(c, (TimeoutError, requests.Timeout)) for c in causes):
+        return Unavailable("No answer in time.", code="no_answer")
+    if isinstance(error, (ValueError, requests.exceptions.InvalidURL)) and not isinstance(
+        error, requests.ConnectionError
+    ):
+        return Invalid("The address cannot be called.", code="address_refused")
+    return Unavailable("The connection failed.", code="no_connection")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it came from: libraries wrap in `args`, `reason` and `context`."""
+    following: BaseException | None = error
+    while following is not None:
+        yield following
+        inner = next((a for a in following.args if isinstance(a, BaseException)), None)
+        reason = getattr(following, "reason", None)
+        if isinstance(reason, BaseException):
+            inner = reason
+        following = inner or following.__cause__ or following.__context__
+
+
+def _accepted(answer: requests.Response) -> int:
+    status = answer.status_code
+    if OK <= status < REDIRECT:
+        return status
+    code = f"http_{status}"
+    if status == TOO_MANY_REQUESTS or status >= SERVER_ERROR:
+        wait = answer.headers.get("Retry-After", "")
+        retry_after_s = int(wait) if wait.isascii() and wait.isdigit() and len(wait) < 7 else None
+        raise Unavailable("The receiver has a problem.", code=code, retry_after_s=retry_after_s)
+    raise Invalid("The receiver did not accept it.", code=code)

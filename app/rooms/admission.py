@@ -1,0 +1,109 @@
+"""The answer to Prosody's question: may this person enter this room now?
+
+Asked at the conference request and again at the join of everybody, so the way of the allowed is
+one statement. What is refused here is audited here.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
+
+from app.audit import service as audit
+from app.audit.service import Actor
+from app.participants.permissions import Permission
+from app.participants.seats import Seat, seat_by_link
+from app.rooms.schemas import Question
+from app.services import Services
+from app.sessions.models import CareSession
+from app.sessions.states import State
+
+# What a client without pages of its own is shown; ours have their own words for the codes.
+TEXTS = {
+    "unknown-room": "There is no such room.",
+    "wrong-room": "The token is for another room.",
+    "unknown-participant": "Nobody by this link takes part in this session.",
+    "removed": "You were removed from this session.",
+    "link-revoked": "This link was replaced; use the newest one you were sent.",
+    "link-expired": "This link has expired; ask for a new one.",
+    "session-ended": "This session has ended.",
+    "session-cancelled": "This session was cancelled.",
+    "too-early": "This session is not open yet.",
+}
+HAS_BEEN_INSIDE = ("joined", "left")
+ROOM = select(CareSession.id, CareSession.organisation_id)
+
+
+def decide(services: Services, question: Question, *, now: datetime) -> dict[str, Any]:
+    """Return the policy for this person in this room, or why there is none.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: the database does not answer. The module then decides by its own
+            setting; refusing here would tell people that they may not enter, which nobody said.
+    """
+    with services.database.statements() as db:
+        seat = _seat(db, question)
+        code = _barrier(seat, question, services.settings.early_join_s, now)
+        if seat is not None and not code:
+            return _allowed(seat)
+        if seat is None and not _room_exists(db, question.room):
+            code = "unknown-room"
+        _audit(db, question, seat, code, now)
+        return {"allow": False, "code": code, "text": TEXTS[code]}
+
+
+def _seat(db: Connection, question: Question) -> Seat | None:
+    if question.participant_id is None or question.link_id is None:
+        return None
+    return seat_by_link(db, participant_id=question.participant_id, link_id=question.link_id)
+
+
+def _barrier(seat: Seat | None, question: Question, early_join_s: int, now: datetime) -> str:
+    """Return the code of what keeps this person out, or ''."""
+    if seat is None:
+        return "unknown-participant"
+    if question.room != question.token_room or question.room != seat.room_name:
+        return "wrong-room"
+    barrier = seat.barrier(early_join_s=early_join_s, now=now)
+    # A link is for getting in. Who was in a call that still runs comes back on the token at any
+    # hour: a lost network at the wrong moment must not end a long consultation. Revoking the link
+    # or removing the person does end it, because somebody decided that.
+    if barrier == "link-expired" and _is_coming_back(seat):
+        return ""
+    return barrier
+
+
+def _is_coming_back(seat: Seat) -> bool:
+    return seat.session_state == State.ACTIVE and seat.participant_state in HAS_BEEN_INSIDE
+
+
+def _allowed(seat: Seat) -> dict[str, Any]:
+    return {
+        "allow": True,
+        "participant_id": str(seat.participant_id),
+        "session_id": str(seat.session_id),
+        "role": seat.role,
+        "affiliation": "owner" if Permission.MODERATE in seat.permissions else "member",
+        "host": seat.is_host,
+        "capacity": seat.capacity,
+        "permissions": sorted(seat.permissions),
+    }
+
+
+def _room_exists(db: Connection, name: str) -> bool:
+    return db.execute(ROOM.where(CareSession.room_name == name)).first() is not None
+
+
+def _audit(db: Connection, question: Question, seat: Seat | None, code: str, now: datetime) -> None:
+    audit.record(
+        db,
+        action="room.entry_refused",
+        actor=Actor("participant", str(seat.participant_id)) if seat else audit.STRANGER,
+        now=now,
+        organisation_id=seat.organisation_id if seat else None,
+        session_id=seat.session_id if seat else None,
+        participant_id=seat.participant_id if seat else None,
+        refused=True,
+        detail={"code": code, "stage": question.stage, "token_id": question.token_id},
+    )

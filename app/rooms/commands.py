@@ -1,0 +1,92 @@
+"""What the rest of the service does with live rooms: give orders, speak, and repair what was lost.
+
+`sweep` is the relay's: it repeats orders that the rooms have not confirmed, and compares the
+picture of the rooms that the gateway left in Redis.
+"""
+
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import exists, or_, select, update
+from sqlalchemy.orm import Session
+
+from app.ports import RoomOrder
+from app.rooms.models import RoomCommand
+from app.rooms.orders import (
+    FIRST_REPEAT_S,
+    Target,
+    affiliate,
+    carry_out,
+    end,
+    kick,
+    order,
+    say,
+)
+from app.rooms.reconcile import reconcile_latest
+from app.services import Services
+from app.sessions.models import CareSession
+
+__all__ = ["Target", "affiliate", "carry_out", "end", "kick", "order", "say", "sweep"]
+
+log = structlog.get_logger()
+
+SLOWEST_REPEAT_S = 60
+MOST_ATTEMPTS = 60  # most of an hour, counting only attempts while a gateway lives
+KEPT_AFTER_END = timedelta(hours=1)
+SWEEP_AT_ONCE = 20
+
+
+def sweep(services: Services, *, now: datetime) -> int:
+    """Repeat unconfirmed orders, repair attendance, return how many orders were confirmed now.
+
+    Without a gateway nothing is tried, so that an outage uses up no attempts.
+    """
+    if not services.rooms.gateway_is_alive():
+        return 0
+    with services.database.begin() as db:
+        _give_up(db, now)
+        due = _claim(db, now)
+    confirmed = sum(carry_out(services, one, now=now) for one in due)
+    found = reconcile_latest(services, now=now)
+    return confirmed + sum(carry_out(services, one, now=now) for one in found)
+
+
+def _claim(db: Session, now: datetime) -> list[RoomOrder]:
+    """Take some due orders; the next attempt is set first, so a crash only delays it."""
+    due = (
+        select(RoomCommand)
+        .where(RoomCommand.state == "pending", RoomCommand.next_attempt_at <= now)
+        .order_by(RoomCommand.next_attempt_at, RoomCommand.id)
+        .limit(SWEEP_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    claimed = db.scalars(due).all()
+    for command in claimed:
+        command.attempts += 1
+        command.next_attempt_at = now + _pause(command.attempts)
+    return [RoomOrder(c.id, c.name, c.args) for c in sorted(claimed, key=lambda c: c.id)]
+
+
+def _pause(attempts: int) -> timedelta:
+    return timedelta(seconds=min(FIRST_REPEAT_S * 2 ** min(attempts - 1, 10), SLOWEST_REPEAT_S))
+
+
+def _give_up(db: Session, now: datetime) -> None:
+    """Let orders go that were tried too often, or whose session has long been over: by then
+    nobody is in the room, and nobody can come in."""
+    long_over = exists().where(
+        CareSession.id == RoomCommand.session_id, CareSession.ended_at < now - KEPT_AFTER_END
+    )
+    dropped = db.scalars(
+        update(RoomCommand)
+        .where(
+            RoomCommand.state == "pending",
+            RoomCommand.next_attempt_at <= now,
+            or_(RoomCommand.attempts >= MOST_ATTEMPTS, long_over),
+        )
+        .values(state="failed", finished_at=now)
+        .returning(RoomCommand.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    for command_id in dropped:
+        log.error("room_order_failed", order_id=str(command_id))

@@ -1,0 +1,148 @@
+"""What became true in a room, told to the outbox and to the audit log."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from app.audit import service as audit
+from app.audit.service import Actor
+from app.events import service as events
+from app.sessions import service as sessions
+
+
+@dataclass(slots=True)
+class Room:
+    """A session as far as its room is concerned."""
+
+    id: UUID
+    organisation_id: UUID
+    kind: str
+    state: str
+    name: str
+    permissions: Mapping[str, Mapping[str, bool]]
+
+
+@dataclass(slots=True)
+class Person:
+    """A participant as far as presence is concerned."""
+
+    id: UUID
+    organisation_id: UUID
+    session_id: UUID
+    role: str
+    state: str
+    reference: str | None
+    permissions: Mapping[str, bool]
+    moved_to: str = ""
+
+    def move_to(self, state: str) -> None:
+        """Join or leave; who was removed stays removed."""
+        if self.state != "removed":
+            self.moved_to = "" if state == self.state else state
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What every event about this person says."""
+        return {
+            "participant_id": str(self.id),
+            "role": self.role,
+            "participant_reference": self.reference,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A host came into a planned session, which opens it."""
+
+    room: Room
+    host: Person
+
+    def tell(self, db: Session, now: datetime) -> None:
+        """Open the session; its service tells the rest."""
+        sessions.start(
+            db,
+            organisation_id=self.room.organisation_id,
+            session_id=self.room.id,
+            actor=Actor("participant", str(self.host.id)),
+            now=now,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A person came into the room."""
+
+    person: Person
+
+    def tell(self, db: Session, now: datetime) -> None:
+        """Append the event and the audit entry."""
+        _tell(db, "participant.joined", self.person, {}, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A person is no longer in the room."""
+
+    person: Person
+    reason: str
+
+    def tell(self, db: Session, now: datetime) -> None:
+        """Append the event and the audit entry."""
+        _tell(db, "participant.left", self.person, {"reason": self.reason}, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Prosody let somebody not in. Both are None when it was a stranger at an unknown door."""
+
+    room: Room | None
+    person: Person | None
+    code: str
+
+    def tell(self, db: Session, now: datetime) -> None:
+        """Append the audit entry, and the event when it is a person of this session."""
+        room, person = self.room, self.person
+        owner = person or room
+        audit.record(
+            db,
+            action="room.entry_refused",
+            actor=Actor("participant", str(person.id)) if person else audit.STRANGER,
+            now=now,
+            organisation_id=owner.organisation_id if owner else None,
+            session_id=person.session_id if person else room.id if room else None,
+            participant_id=person.id if person else None,
+            refused=True,
+            detail={"code": self.code, "stage": "room"},
+        )
+        if person and room and person.session_id == room.id:
+            data = {**person.data, "code": self.code}
+            _append(db, "participant.refused", person, data, now)
+
+
+News = Started | Joined | Left | Refused
+
+
+def _tell(
+    db: Session, type_: str, person: Person, detail: Mapping[str, Any], now: datetime
+) -> None:
+    _append(db, type_, person, {**person.data, **detail}, now)
+    audit.record(
+        db,
+        action=type_,
+        actor=audit.ROOM,
+        now=now,
+        organisation_id=person.organisation_id,
+        session_id=person.session_id,
+        participant_id=person.id,
+        detail=detail,
+    )
+
+
+def _append(
+    db: Session, type_: str, person: Person, data: Mapping[str, Any], now: datetime
+) -> None:
+    events.append(db, type_, session_id=person.session_id, data=data, now=now)

@@ -1,0 +1,170 @@
+"""Orders to the live room.
+
+An order that must not be lost is a row first: written in the transaction that decided it, tried at
+once after the commit, and repeated by the relay's sweep until the room confirms it. All of them can
+be carried out twice without harm. A message is the exception: it is said now or not at all.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import bindparam, insert, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Session
+
+from app.db.base import UtcDateTime
+from app.errors import Conflict, Unavailable
+from app.ids import new_id
+from app.ports import RoomOrder
+from app.rooms.models import RoomCommand
+from app.services import Services
+from app.sessions.models import CareSession
+
+log = structlog.get_logger()
+
+# The first repeat leaves time for the try that follows the commit.
+FIRST_REPEAT_S = 5
+
+# Built once, and run without the ORM: a kick waits for them.
+WRITE = insert(RoomCommand)
+CONFIRM = (
+    update(RoomCommand)
+    .where(RoomCommand.id == bindparam("command"), RoomCommand.state == "pending")
+    .values(
+        state="confirmed",
+        finished_at=bindparam("now", type_=UtcDateTime()),
+        result=bindparam("answer", type_=JSONB()),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The session whose room is meant."""
+
+    organisation_id: UUID
+    session_id: UUID
+    room: str
+
+    @staticmethod
+    def of(session: CareSession) -> "Target":
+        """Return the room of a session."""
+        return Target(session.organisation_id, session.id, session.room_name)
+
+
+def kick(
+    db: Session, target: Target, *, participant_id: UUID, reason: str, now: datetime
+) -> RoomOrder:
+    """Order that a person is put out, and not let in again while the room lives."""
+    args = {"participant_id": str(participant_id), **_reason(reason), "ban": True}
+    return _order_in(db, target, "kick", args, now)
+
+
+def end(db: Session, target: Target, *, reason: str, now: datetime) -> RoomOrder:
+    """Order that the room is closed for everybody."""
+    return _order_in(db, target, "end", _reason(reason), now)
+
+
+def affiliate(
+    db: Session, target: Target, *, participant_id: UUID, moderator: bool, now: datetime
+) -> RoomOrder:
+    """Order that a person in the room becomes, or ceases to be, a moderator.
+
+    An older order about the same person that still waits is dropped: carried out later than this
+    one, it would undo it.
+    """
+    _drop_waiting_affiliations(db, target, participant_id, now)
+    affiliation = "owner" if moderator else "member"
+    args = {"participant_id": str(participant_id), "affiliation": affiliation}
+    return _order_in(db, target, "affiliate", args, now)
+
+
+def order(
+    db: Session,
+    *,
+    organisation_id: UUID,
+    session_id: UUID,
+    name: str,
+    args: Mapping[str, Any],
+    now: datetime,
+) -> RoomOrder:
+    """Write an order that will be carried out, at once if `carry_out` follows the commit."""
+    command = RoomOrder(new_id(), name, dict(args))
+    row = {
+        "id": command.id,
+        "organisation_id": organisation_id,
+        "session_id": session_id,
+        "name": name,
+        "args": command.args,
+        "state": "pending",
+        "next_attempt_at": now + timedelta(seconds=FIRST_REPEAT_S),
+        "created_at": now,
+    }
+    db.connection().execute(WRITE, row)
+    return command
+
+
+def carry_out(services: Services, command: RoomOrder, *, now: datetime) -> bool:
+    """Have the room carry out a committed order; False means that it will be repeated."""
+    try:
+        result = services.rooms.execute(command, timeout_s=services.settings.room_command_timeout_s)
+    except (Unavailable, Conflict) as error:
+        log.warning("room_order_unconfirmed", order_id=str(command.id), code=error.code)
+        return False
+    with services.database.begin() as db:
+        values = {"command": command.id, "now": now, "answer": result}
+        db.connection().execute(CONFIRM, values)
+    return True
+
+
+def say(services: Services, *, room: str, text: str, participant_id: UUID | None = None) -> int:
+    """Say something to everybody in the room, or to one person; return how many were there.
+
+    Raises:
+        Unavailable: the room did not confirm it.
+        Conflict: the room refused it.
+    """
+    args = {"room": room, "text": text}
+    if participant_id is not None:
+        args["participant_id"] = str(participant_id)
+    timeout_s = services.settings.room_command_timeout_s
+    result = services.rooms.execute(RoomOrder(new_id(), "message", args), timeout_s=timeout_s)
+    return int(result["delivered"])
+
+
+def _order_in(
+    db: Session, target: Target, name: str, args: dict[str, Any], now: datetime
+) -> RoomOrder:
+    return order(
+        db,
+        organisation_id=target.organisation_id,
+        session_id=target.session_id,
+        name=name,
+        args={"room": target.room, **args},
+        now=now,
+    )
+
+
+def _reason(reason: str) -> dict[str, Any]:
+    """A client shows what it is given, and an empty text is worse than its own words."""
+    return {"reason": reason} if reason else {}
+
+
+def _drop_waiting_affiliations(
+    db: Session, target: Target, participant_id: UUID, now: datetime
+) -> None:
+    db.execute(
+        update(RoomCommand)
+        .where(
+            RoomCommand.session_id == target.session_id,
+            RoomCommand.name == "affiliate",
+            RoomCommand.state == "pending",
+            RoomCommand.args["participant_id"].astext == str(participant_id),
+        )
+        .values(state="failed", finished_at=now, result={"dropped": "a newer order"})
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,131 @@
+"""Taking in what Prosody tells: who came, who left, who was refused."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+from marshmallow import ValidationError
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.rooms.models import RoomEvent
+from app.rooms.news import Refused
+from app.rooms.register import Register, people_in, rooms_left_open
+from app.rooms.schemas import Fact, FactIn
+
+log = structlog.get_logger()
+
+FACT = FactIn()
+# A repeat waits here for the first to commit, and then finds its ids taken.
+FIRST_SEEN = insert(RoomEvent).on_conflict_do_nothing().returning(RoomEvent.id)
+
+
+def record(db: Session, *, source: str, events: Iterable[Any], now: datetime) -> int:
+    """Write a batch of one run of Prosody and return how many events were understood.
+
+    A repeat of an event changes nothing. An event of a kind we do not know, or about a room or
+    person that is not ours, is passed over: the module would send its batch for ever.
+    """
+    facts = _readable(events)
+    fresh = _first_seen(db, facts, now)
+    if fresh:
+        register = _register(db, fresh, source)
+        for fact in fresh:
+            _take(register, fact, source)
+        write(db, register, now=now)
+    return len(facts)
+
+
+def write(db: Session, register: Register, *, now: datetime) -> None:
+    """Write what was worked out in the register, and tell it."""
+    register.save(db)
+    for news in register.news:
+        news.tell(db, now)
+
+
+def _readable(events: Iterable[Any]) -> list[Fact]:
+    """Return the events that can be read; of the others the log gets the ids."""
+    facts = []
+    for event in events:
+        try:
+            facts.append(FACT.load(event))
+        except ValidationError as error:
+            given = event.get("id") if isinstance(event, dict) else None
+            wrong = sorted(str(name) for name in error.normalized_messages())
+            log.warning("room_event_unreadable", event_id=str(given)[:36], fields=wrong)
+    return facts
+
+
+def _first_seen(db: Session, facts: Sequence[Fact], now: datetime) -> list[Fact]:
+    if not facts:
+        return []
+    # By id: two deliveries of the same batch must not wait for each other in a circle.
+    rows = [{"id": one, "received_at": now} for one in sorted({fact.id for fact in facts})]
+    new = set(db.connection().scalars(FIRST_SEEN, rows))
+    by_id = {fact.id: fact for fact in facts if fact.id in new}
+    return list(by_id.values())
+
+
+def _register(db: Session, facts: Sequence[Fact], source: str) -> Register:
+    rooms = {fact.room for fact in facts if fact.room}
+    if any(fact.type == "server.started" for fact in facts):
+        rooms.update(rooms_left_open(db, other_than=source))
+    return Register.load(db, rooms=rooms, people=people_in(fact.participant_id for fact in facts))
+
+
+def _take(register: Register, fact: Fact, source: str) -> None:
+    handler = HANDLERS.get(fact.type)
+    if handler is None:
+        log.info("room_event_of_unknown_type", event_id=str(fact.id))
+    else:
+        handler(register, fact, source)
+
+
+def _on_joined(register: Register, fact: Fact, source: str) -> None:
+    place = register.place(fact.room, fact.participant_id)
+    if place is None:
+        log.warning("room_event_about_nobody", event_id=str(fact.id))
+        return
+    room, person = place
+    register.enter(room, person, source=source, connection=fact.connection, at=fact.at)
+
+
+def _on_left(register: Register, fact: Fact, source: str) -> None:
+    stay = fact.participant_id and register.stay(fact.participant_id, fact.connection)
+    if stay:
+        register.leave(stay, at=fact.at, reason=fact.reason or "left")
+
+
+def _on_refused(register: Register, fact: Fact, source: str) -> None:
+    person = fact.participant_id and register.people.get(fact.participant_id)
+    register.news.append(Refused(register.rooms.get(fact.room), person or None, fact.code))
+
+
+def _on_destroyed(register: Register, fact: Fact, source: str) -> None:
+    """Close what is left of the room: its own events come before, so these were lost."""
+    room = register.rooms.get(fact.room)
+    for stay in register.stays():
+        if room and stay.session_id == room.id and stay.source == source:
+            register.leave(stay, at=fact.at, reason="ended")
+
+
+def _on_started(register: Register, fact: Fact, source: str) -> None:
+    """Close what former runs left open: one Prosody serves a deployment, and it began anew."""
+    for stay in register.stays():
+        if stay.source != source:
+            register.leave(stay, at=fact.at, reason="disconnected")
+
+
+def _nothing(register: Register, fact: Fact, source: str) -> None:
+    """A room without people says nothing about them."""
+
+
+HANDLERS: dict[str, Callable[[Register, Fact, str], None]] = {
+    "server.started": _on_started,
+    "room.created": _nothing,
+    "room.destroyed": _on_destroyed,
+    "participant.joined": _on_joined,
+    "participant.left": _on_left,
+    "participant.refused": _on_refused,
+}

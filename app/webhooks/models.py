@@ -1,0 +1,72 @@
+"""Who wants to hear of events, and what each of them was sent."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.base import Base
+
+
+class WebhookSubscription(Base):
+    """An address of the hospital that receives events, signed."""
+
+    __tablename__ = "webhook_subscriptions"
+    __table_args__ = (UniqueConstraint("organisation_id", "url"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    organisation_id: Mapped[UUID] = mapped_column(ForeignKey("teleconference.organisations.id"))
+    url: Mapped[str]
+    # Empty: all event types.
+    event_types: Mapped[list[str]]
+    secret: Mapped[bytes] = mapped_column(LargeBinary)  # encrypted with MASTER_KEYS
+    is_active: Mapped[bool]
+    version: Mapped[int] = mapped_column(server_default="1")
+    created_at: Mapped[datetime]
+
+
+class WebhookDelivery(Base):
+    """One event on its way to one subscription."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        UniqueConstraint("subscription_id", "event_id"),
+        CheckConstraint("state IN ('pending', 'delivered', 'failed')", name="state"),
+        Index(
+            "ix_webhook_deliveries_pending",
+            "subscription_id",
+            "session_id",
+            "sequence",
+            postgresql_where=text("state = 'pending'"),
+        ),
+        Index(
+            "ix_webhook_deliveries_due",
+            "next_attempt_at",
+            postgresql_where=text("state = 'pending'"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    organisation_id: Mapped[UUID] = mapped_column(ForeignKey("teleconference.organisations.id"))
+    subscription_id: Mapped[UUID] = mapped_column(
+        ForeignKey("teleconference.webhook_subscriptions.id")
+    )
+    event_id: Mapped[UUID] = mapped_column(ForeignKey("teleconference.events.id"))
+    session_id: Mapped[UUID] = mapped_column(ForeignKey("teleconference.sessions.id"))
+    sequence: Mapped[int]
+    state: Mapped[str]
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    # Due when this has passed; a claim moves it by the lease, so a dead worker's claim runs out.
+    next_attempt_at: Mapped[datetime]
+    last_status: Mapped[int | None]
+    last_error: Mapped[str | None]
+    created_at: Mapped[datetime]
+    delivered_at: Mapped[datetime | None]

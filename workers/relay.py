@@ -1,0 +1,185 @@
+"""The relay: turns events into deliveries and messages, wakes the workers, and sweeps.
+
+What is written here is in the database before anybody is woken, and whoever should have been woken
+is found again by the sweep; so this process may die between any two lines. Any number may run.
+"""
+
+import select
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+import structlog
+from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
+from redis import RedisError
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.clock import utc_now
+from app.events.models import Event
+from app.notifications import service as notifications
+from app.rooms import commands as room_commands
+from app.services import Services
+from app.webhooks import deliveries
+from workers.jobs.wakeups import DRAIN, SEND, Wakeups, connect
+from workers.schedule import Backoff, Every, Stop, place_of, repeat
+
+log = structlog.get_logger()
+
+CHANNEL = "teleconsult_events"
+BATCH = 200
+PURGE_EVERY_S = 3600.0
+RELAY_LOCK = 7_230_902  # any number, the same for every relay
+
+# One relay at a time: two could make the deliveries of a session in the wrong order.
+LOCK = text("SELECT pg_try_advisory_xact_lock(:key)")
+# All unrelayed events of the sessions found, not only the oldest ones: ids are made before the
+# session is locked, so their order is not exactly the order of the sequence.
+CLAIM = text("""
+    UPDATE teleconference.events SET relayed_at = :now
+    WHERE relayed_at IS NULL AND session_id IN (
+      SELECT session_id FROM teleconference.events
+      WHERE relayed_at IS NULL ORDER BY id LIMIT :limit)
+    RETURNING id, organisation_id, session_id, sequence, type, data""")
+PURGE = text("SELECT teleconference.purge_expired(:now)")
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """What one batch of events led to."""
+
+    events: int
+    subscriptions: set[UUID]
+    notifications: list[UUID]
+
+
+class Relay:
+    """One relay process."""
+
+    def __init__(self, services: Services, wakeups: Wakeups, stop: Stop) -> None:
+        self._services = services
+        self._wakeups = wakeups
+        self._stop = stop
+        self._poll_s = services.settings.relay_poll_s
+        self._redis_is_down = False
+        self._periodic = [Every(self._poll_s, self._sweep), Every(PURGE_EVERY_S, self._purge)]
+
+    def run(self) -> None:
+        """Work until stopped; wait for servers that went away."""
+        backoff = Backoff()
+        while not self._stop.is_set():
+            try:
+                self._work(backoff)
+            except Exception as error:  # noqa: BLE001
+                # Whatever it was: the events are still there, and stopping would help nobody.
+                log.warning("relay_interrupted", kind=type(error).__name__, place=place_of(error))
+                self._stop.sleep(backoff.next_s())
+
+    def _work(self, backoff: Backoff) -> None:
+        with listening(self._services) as listener:
+            while not self._stop.is_set():
+                while self.relay_batch().events:
+                    backoff.reset()
+                for work in self._periodic:
+                    work.run_if_due()
+                backoff.reset()
+                self._wait(listener)
+
+    def relay_batch(self) -> Relayed:
+        """Hand on one batch of events and wake who has something to do."""
+        with self._services.database.begin() as db:
+            relayed = relay_events(db, limit=BATCH, now=utc_now())
+        if not self._redis_is_down:  # else the sweep looks for it, and events need not wait
+            self._wake(DRAIN, relayed.subscriptions)
+            self._wake(SEND, relayed.notifications)
+        return relayed
+
+    def _sweep(self) -> None:
+        """Wake for what is due: retries, leases that ran out, and wake-ups that got lost."""
+        now = utc_now()
+        with self._services.database.begin() as db:
+            subscriptions = deliveries.due_subscriptions(db, now=now)
+            messages = notifications.due(db, now=now, limit=BATCH)
+        self._wake(DRAIN, subscriptions)
+        self._wake(SEND, messages)
+
+    def _purge(self) -> None:
+        with self._services.database.begin() as db:
+            db.execute(PURGE, {"now": utc_now()})
+
+    def _wake(self, job: str, subjects: Collection[UUID]) -> None:
+        try:
+            self._wakeups.wake(job, subjects)
+        except RedisError as error:
+            if not self._redis_is_down:
+                log.warning("redis_unavailable", kind=type(error).__name__)
+            self._redis_is_down = True
+        else:
+            self._redis_is_down = False
+
+    def _wait(self, listener: Connection) -> None:
+        select.select([listener.fileno(), self._stop.fileno()], [], [], self._poll_s)
+        listener.poll()  # raises when the server is gone
+        listener.notifies.clear()
+
+
+def relay_events(db: Session, *, limit: int, now: datetime) -> Relayed:
+    """Make deliveries and messages of some unrelayed events, unless another relay is at it."""
+    if not db.scalar(LOCK, {"key": RELAY_LOCK}):
+        return Relayed(0, set(), [])
+    events = _claim(db, limit=limit, now=now)
+    if not events:
+        return Relayed(0, set(), [])
+    return Relayed(
+        len(events),
+        deliveries.make(db, events, now=now),
+        notifications.make(db, events, now=now),
+    )
+
+
+def _claim(db: Session, *, limit: int, now: datetime) -> Sequence[Any]:
+    rows: Sequence[Event] = db.execute(CLAIM, {"limit": limit, "now": now}).all()  # type: ignore[assignment]
+    return sorted(rows, key=lambda event: (event.session_id, event.sequence))
+
+
+@contextmanager
+def listening(services: Services) -> Iterator[Connection]:
+    """Yield a connection of its own that is told of every commit with an event in it."""
+    pooled = services.database.engine.raw_connection()
+    connection = cast("Connection", pooled.driver_connection)
+    pooled.detach()  # it is ours: the pool neither counts nor resets it
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(f"LISTEN {CHANNEL}")
+        yield connection
+    finally:
+        connection.close()
+
+
+def start_room_sweep(services: Services, stop: Stop) -> None:
+    """Repeat unconfirmed orders to rooms in a thread: each may wait seconds for its answer.
+
+    The thread need not finish when the process ends, since an order can be given twice.
+    """
+    work = {
+        "work": lambda: room_commands.sweep(services, now=utc_now()),
+        "interval_s": services.settings.relay_poll_s,
+        "stop": stop,
+        "name": "room_orders",
+    }
+    threading.Thread(target=repeat, kwargs=work, name="room-orders", daemon=True).start()
+
+
+def run(services: Services) -> None:
+    """Relay until SIGTERM or SIGINT."""
+    stop = Stop()
+    stop.install()
+    start_room_sweep(services, stop)
+    log.info("relay_started")
+    Relay(services, Wakeups(connect(services.settings.redis_url)), stop).run()
+    log.info("relay_stopped")
