@@ -118,9 +118,7 @@ def test_a_link_opened_after_the_end(hospital: StackClient, person: Arrive) -> N
 @pytest.mark.parametrize(
     ("path", "state"), [("/link", "link-revoked"), ("", "removed")], ids=["replaced", "removed"]
 )
-def test_a_link_that_is_dead(
-    hospital: StackClient, person: Arrive, path: str, state: str
-) -> None:
+def test_a_link_that_is_dead(hospital: StackClient, person: Arrive, path: str, state: str) -> None:
     """Each with its own words."""
     row = hospital.invite(hospital.session(), "patient")
     assert hospital.call("POST" if path else "DELETE", path_of(row) + path).ok
