@@ -11,6 +11,7 @@ import click
 from app.clock import utc_now
 from app.errors import DomainError
 from app.organisations import keys, service
+from app.participants.permissions import Permission, Role
 from app.services import Services
 from app.settings import Settings, SettingsError
 from app.web.auth import SCOPES
@@ -120,6 +121,17 @@ def list_keys() -> None:
         _print({"kid": row.kid, "signs_from": row.signs_from.isoformat(), "until": retired})
 
 
+@keys_group.command("reencrypt")
+def reencrypt_secrets() -> None:
+    """Encrypt all stored secrets with the first of MASTER_KEYS; the others can go a day later."""
+    from app.reencrypt import reencrypt
+
+    services = _services("teleconsult-cli")
+    with services.database.begin() as db:
+        done = reencrypt(db, services.vault)
+    _print({"reencrypted": done})
+
+
 @cli.group("organisation")
 def organisation_group() -> None:
     """The hospitals of this deployment."""
@@ -133,6 +145,25 @@ def create_organisation(name: str, locale: str) -> None:
     with _services("teleconsult-cli").database.begin() as db:
         row = service.create_organisation(db, name=name, locale=locale, now=utc_now())
     _print({"organisation_id": str(row.id), "name": row.name})
+
+
+@organisation_group.command("permit")
+@click.argument("organisation", type=click.UUID)
+@click.argument("role", type=click.Choice([str(role) for role in Role]))
+@click.argument("permission", type=click.Choice([str(p) for p in Permission]))
+@click.option("--allow/--deny", default=None, help="Without either: as the default table says.")
+def permit(organisation: UUID, role: str, permission: str, allow: bool | None) -> None:
+    """Decide differently from the default table what a role may do in an organisation."""
+    with _services("teleconsult-cli").database.begin() as db:
+        overrides = service.permit(
+            db,
+            organisation_id=organisation,
+            role=role,
+            permission=permission,
+            allow=allow,
+            now=utc_now(),
+        )
+    _print({"organisation_id": str(organisation), "permissions": overrides})
 
 
 @cli.group("client")
@@ -155,6 +186,15 @@ def create_client(organisation: UUID, name: str, scopes: tuple[str, ...]) -> Non
             now=utc_now(),
         )
     _print({"client_id": str(made.client.id), "client_secret": made.secret})
+
+
+@client_group.command("revoke")
+@click.argument("client_id", type=click.UUID)
+def revoke_client(client_id: UUID) -> None:
+    """Take a program's credentials away; tokens it has run out by themselves, within minutes."""
+    with _services("teleconsult-cli").database.begin() as db:
+        service.revoke_client(db, client_id=client_id, now=utc_now())
+    _print({"client_id": str(client_id), "revoked": True})
 
 
 @cli.command()

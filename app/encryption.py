@@ -1,8 +1,11 @@
 """Encryption of the few secrets we must be able to read again (keys, webhook secrets, answers)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from app.errors import Unavailable
 
 
 class Vault:
@@ -19,10 +22,27 @@ class Vault:
         """Return what was encrypted.
 
         Raises:
-            cryptography.fernet.InvalidToken: altered, or none of our master keys made it.
+            Unavailable: altered, or none of our master keys made it.
         """
-        return self._fernet.decrypt(token)
+        with _known_key():
+            return self._fernet.decrypt(token)
 
     def rotate(self, token: bytes) -> bytes:
-        """Return the same content encrypted with the first master key."""
-        return self._fernet.rotate(token)
+        """Return the same content encrypted with the first master key.
+
+        Raises:
+            Unavailable: altered, or none of our master keys made it.
+        """
+        with _known_key():
+            return self._fernet.rotate(token)
+
+
+@contextmanager
+def _known_key() -> Iterator[None]:
+    try:
+        yield
+    except InvalidToken as error:
+        raise Unavailable(
+            "A stored secret was encrypted with a key that is not among MASTER_KEYS.",
+            code="master_key_missing",
+        ) from error

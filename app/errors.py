@@ -8,7 +8,6 @@ DomainError
 ├── Unauthorized  we do not know who is asking
 ├── Forbidden     we know, and this caller may not
 ├── Gone          it existed and never comes back
-├── TooMany       a limit was reached
 └── Unavailable   a part we need does not answer
 
 `app.web.errors` maps them to HTTP once. `code` is stable and documented; `detail` is for people.
@@ -61,12 +60,6 @@ class Forbidden(DomainError):
 
 class Gone(DomainError):
     """It existed, and it never comes back."""
-
-
-class TooMany(DomainError):
-    """A limit was reached; waiting helps."""
-
-    retryable = True
 
 
 class Unavailable(DomainError):

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import traceback
 from typing import Any
 
 import structlog
@@ -9,6 +10,7 @@ from flask import Flask, Response, g, request
 
 from app.ids import new_id
 
+DEEPEST_FRAMES = 4
 LOUD_LIBRARIES = ("rq", "slixmpp", "urllib3", "alembic", "_granian")
 
 
@@ -34,6 +36,12 @@ def configure_logging(level: str) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in LOUD_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def place_of(error: BaseException) -> str:
+    """Return where an error was raised, innermost last: its text may hold what no log may."""
+    frames = traceback.extract_tb(error.__traceback__)[-DEEPEST_FRAMES:]
+    return " < ".join(f"{f.filename.rpartition('/')[2]}:{f.lineno}" for f in reversed(frames))
 
 
 def observe_requests(app: Flask) -> None:

@@ -4,13 +4,20 @@ A secret may come from a file instead: `NAME_FILE` holds its path (Docker, Kuber
 The table in the README is checked against this module.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from cryptography.fernet import Fernet
 from environs import EnvError, FileAwareEnv
+from marshmallow import validate
 
 from app.signing import decode_secret
+
+Value = TypeVar("Value")
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class SettingsError(Exception):
@@ -95,15 +102,15 @@ def _service(env: FileAwareEnv) -> dict[str, Any]:
     return {
         "database_url": _with_driver(env.str("DATABASE_URL")),
         "migration_database_url": _with_driver(env.str("MIGRATION_DATABASE_URL", "")),
-        "database_pool_size": env.int("DATABASE_POOL_SIZE", 4),
+        "database_pool_size": env.int("DATABASE_POOL_SIZE", 4, validate=validate.Range(1)),
         "redis_url": env.str("REDIS_URL"),
         "public_url": env.str("PUBLIC_URL").rstrip("/"),
         "host": env.str("HOST", "127.0.0.1"),
         "port": env.int("PORT", 8080),
         "api_workers": env.int("API_WORKERS", 2),
-        "api_threads": env.int("API_THREADS", 4),
-        "log_level": env.str("LOG_LEVEL", "INFO"),
-        "max_room_size": env.int("MAX_ROOM_SIZE", 10),
+        "api_threads": env.int("API_THREADS", 4, validate=validate.Range(1)),
+        "log_level": env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(LOG_LEVELS)),
+        "max_room_size": env.int("MAX_ROOM_SIZE", 10, validate=validate.Range(1, 100)),
         "early_join_s": env.int("EARLY_JOIN_S", 900),
         "link_ttl_s": env.int("LINK_TTL_S", 604_800),
         "jitsi_token_ttl_s": env.int("JITSI_TOKEN_TTL_S", 43_200),
@@ -113,10 +120,10 @@ def _service(env: FileAwareEnv) -> dict[str, Any]:
 
 def _secrets(env: FileAwareEnv) -> dict[str, Any]:
     return {
-        "link_keys": tuple(_link_key(text) for text in _texts(env, "LINK_KEYS")),
-        "master_keys": tuple(_texts(env, "MASTER_KEYS")),
-        "api_token_secret": tuple(decode_secret(s) for s in _texts(env, "API_TOKEN_SECRET")),
-        "room_events_secret": tuple(decode_secret(s) for s in _texts(env, "ROOM_EVENTS_SECRET")),
+        "link_keys": _each(env, "LINK_KEYS", _link_key),
+        "master_keys": _each(env, "MASTER_KEYS", _fernet_key),
+        "api_token_secret": _each(env, "API_TOKEN_SECRET", decode_secret),
+        "room_events_secret": _each(env, "ROOM_EVENTS_SECRET", decode_secret),
         "xmpp_component_secret": env.str("XMPP_COMPONENT_SECRET"),
         "smtp_password": env.str("SMTP_PASSWORD", ""),
     }
@@ -159,18 +166,28 @@ def _with_driver(url: str) -> str:
     return url.replace("postgresql://", "postgresql+psycopg2://", 1)
 
 
-def _texts(env: FileAwareEnv, name: str) -> list[str]:
+def _each(env: FileAwareEnv, name: str, read: Callable[[str], Value]) -> tuple[Value, ...]:
+    """Read a list of which the first is current; what is wrong with one is said with its name."""
     texts: list[str] = env.list(name)
-    if not texts:
+    try:
+        values = tuple(read(text) for text in texts)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    if not values:
         raise ValueError(f"{name} is empty.")
-    return texts
+    return values
 
 
 def _link_key(text: str) -> LinkKey:
     key_id, separator, secret = text.strip().partition(":")
     if not (key_id and separator):
-        raise ValueError("LINK_KEYS wants key_id:base64 pairs, separated by commas.")
+        raise ValueError("It wants key_id:base64 pairs, separated by commas.")
     return LinkKey(key_id, decode_secret(secret))
+
+
+def _fernet_key(text: str) -> str:
+    Fernet(text)  # refuses what is no key
+    return text
 
 
 def _optional_url(env: FileAwareEnv, name: str) -> str:

@@ -9,7 +9,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -68,6 +69,8 @@ class Guarded(HTTPConnection):
         connected = connect(self.host, self.port, _current.call, self.socket_options)
         # TLS takes the socket away from us; a duplicate still reaches the same connection.
         self._twin = connected.dup()
+        if _current.call.is_late:  # it was aborted when there was nothing to hang up yet
+            self.hang_up()
         return connected
 
     def connect(self) -> None:
@@ -127,11 +130,10 @@ def connect(host: str, port: int, call: Call, options: Any) -> socket.socket:
 
     Raises:
         AddressRefused: it has none.
-        OSError: none of them answered in time.
+        OSError: none of them answered in time, or the name was not resolved in time.
     """
     failure: OSError = AddressRefused("no address of this host may be called")
-    found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
-    for *how, _name, address in found:
+    for *how, _name, address in _addresses(host.strip("[]"), port, call):
         if not (call.allow_private or is_public(str(address[0]))):
             continue
         try:
@@ -139,6 +141,21 @@ def connect(host: str, port: int, call: Call, options: Any) -> socket.socket:
         except OSError as error:
             failure = error
     raise failure
+
+
+def _addresses(host: str, port: int, call: Call) -> Sequence[tuple[Any, ...]]:
+    """Resolve a name while the call lasts. `getaddrinfo` knows no timeout, so another thread waits
+    for it, and goes on alone until the resolver gives up (after seconds)."""
+    lookup: Future[Sequence[tuple[Any, ...]]] = Future()
+
+    def look_up() -> None:
+        try:
+            lookup.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+            lookup.set_exception(error)
+
+    threading.Thread(target=look_up, name="resolve", daemon=True).start()
+    return lookup.result(timeout=call.remaining_s())
 
 
 def _open(how: list[Any], address: Any, call: Call, options: Any) -> socket.socket:

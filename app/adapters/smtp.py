@@ -48,8 +48,14 @@ def _refusal(error: Exception) -> DomainError:
         return Invalid("The mail server refuses this message.", code=f"smtp_{status}")
     if isinstance(error, ValueError):
         return Invalid("This address cannot be written into a message.", code="address_invalid")
-    code = f"smtp_{status}" if status else "no_connection"
+    without_status = "no_answer" if _is_silence(error) else "no_connection"
+    code = f"smtp_{status}" if status else without_status
     return Unavailable("The mail server did not take the message.", code=code)
+
+
+def _is_silence(error: Exception) -> bool:
+    # smtplib tells of a timeout as if the server had hung up, and keeps the reason beside.
+    return isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError)
 
 
 def _status(error: Exception) -> int:

@@ -5,23 +5,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """One kind of fact. `data` names the members beside `session_id` and `reference`."""
+    """One kind of fact. `data` names the members beside `session_id`."""
 
     name: str
     meaning: str
     data: tuple[str, ...] = ()
 
 
+_OF = ("reference",)
 _PERSON = ("participant_id", "role", "participant_reference")
 
 EVENT_TYPES: dict[str, EventType] = {
     t.name: t
     for t in (
-        EventType("session.created", "A session was planned or opened.", ("kind", "state")),
-        EventType("session.updated", "The plan, capacity or reference of a session changed."),
-        EventType("session.started", "The session is open.", ("started_by",)),
-        EventType("session.ended", "The session is over for everybody.", ("reason",)),
-        EventType("session.cancelled", "The session will not take place.", ("reason",)),
+        EventType("session.created", "A session was planned or opened.", (*_OF, "kind", "state")),
+        EventType("session.updated", "Plan, capacity or reference of a session changed.", _OF),
+        EventType("session.started", "The session is open.", (*_OF, "started_by")),
+        EventType("session.ended", "The session is over for everybody.", (*_OF, "reason")),
+        EventType("session.cancelled", "The session will not take place.", (*_OF, "reason")),
         EventType("participant.invited", "A person was given a link.", _PERSON),
         EventType("participant.updated", "A person's rights or data changed.", _PERSON),
         EventType("participant.joined", "A person came into the room.", _PERSON),

@@ -30,7 +30,9 @@ class Notification(Base):
     participant_id: Mapped[UUID] = mapped_column(ForeignKey("teleconference.participants.id"))
     kind: Mapped[str]
     state: Mapped[str]
+    # Every claim; only those that ended in a refusal or silence count towards giving up.
     attempts: Mapped[int] = mapped_column(server_default="0")
+    failures: Mapped[int] = mapped_column(server_default="0")
     next_attempt_at: Mapped[datetime]
     last_error: Mapped[str | None]
     created_at: Mapped[datetime]

@@ -29,15 +29,17 @@ CLAIM = text("""
     UPDATE teleconference.notifications
     SET next_attempt_at = :lease_until, attempts = attempts + 1
     WHERE id = :id AND state = 'pending' AND next_attempt_at <= :now
-    RETURNING attempts, participant_id""")
+    RETURNING attempts, failures, participant_id""")
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """One claimed message. `invitation` is None when there is no reason left to send it."""
+    """One claimed message. `invitation` is None when there is no reason left to send it.
+    `failures` are those recorded so far, without claims of workers that died."""
 
     id: UUID
     attempt: int
+    failures: int
     invitation: Invitation | None
 
 
@@ -70,7 +72,7 @@ def claim(
     if row is None:
         return None
     invitation = _invitation(db, notification_id, row.participant_id, settings, now)
-    return Claimed(notification_id, row.attempts, invitation)
+    return Claimed(notification_id, row.attempts, row.failures, invitation)
 
 
 def record_sent(db: Session, claimed: Claimed, *, now: datetime) -> None:
@@ -85,7 +87,7 @@ def record_dropped(db: Session, claimed: Claimed) -> None:
 
 def record_failure(db: Session, claimed: Claimed, *, error: str, retry_at: datetime | None) -> None:
     """Say when to try again, or give up (None); a claim that ran out changes nothing any more."""
-    values: dict[str, Any] = {"last_error": error}
+    values: dict[str, Any] = {"last_error": error, "failures": Notification.failures + 1}
     values |= {"next_attempt_at": retry_at} if retry_at else {"state": "failed"}
     db.execute(
         update(Notification)

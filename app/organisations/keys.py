@@ -87,13 +87,17 @@ def rotate(db: Session, vault: Vault, *, token_ttl: timedelta, now: datetime) ->
     """Publish a new key and set when the older ones may be forgotten.
 
     The very first key signs at once; a later one after `PUBLISH_AHEAD`.
+
+    Args:
+        token_ttl: how long a token outlives the planned end of its session, or its making. With a
+            planned end ahead it lives up to twice that (see `participants.tokens.mint`).
     """
     is_first = db.scalars(select(SigningKey.kid).limit(1)).first() is None
     signs_from = now if is_first else now + PUBLISH_AHEAD
     db.execute(
         update(SigningKey)
         .where(SigningKey.retired_at.is_(None))
-        .values(retired_at=signs_from + token_ttl)
+        .values(retired_at=signs_from + CACHE_FOR + 2 * token_ttl)
     )
     row = _new_key(vault, signs_from=signs_from, now=now)
     db.add(row)

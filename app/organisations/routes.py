@@ -1,34 +1,50 @@
 """Signing in: `/oauth/token`, and the keys others check our tokens with."""
 
+from http import HTTPStatus
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from flask import Response, request
-from flask_smorest import Blueprint
 from jwt.algorithms import RSAAlgorithm
 from sqlalchemy.orm import Session
 
-from app.errors import Invalid, NotFound, Unauthorized
+from app.errors import DomainError, Invalid, NotFound, Unauthorized
 from app.organisations import keys, service
 from app.organisations.models import ApiClient, SigningKey
-from app.organisations.schemas import TokenIn, TokenOut
+from app.organisations.schemas import KeySetOut, TokenIn, TokenOut
 from app.web.answers import json_answer
-from app.web.auth import issue_token, now
+from app.web.auth import across_organisations, issue_token, now
+from app.web.blueprint import Blueprint
+from app.web.problems import from_domain, problem
 from app.web.services import current_services
 from app.web.transactions import transactional
 
 blp = Blueprint("sign-in", __name__, description="Access tokens and public keys")
 
 KEYS_CACHED_S = 300
+# Our code -> the `error` of RFC 6749, which OAuth libraries look at.
+OAUTH_ERRORS = {
+    "client_invalid": "invalid_client",
+    "invalid_request": "invalid_request",
+    "invalid_scope": "invalid_scope",
+    "unsupported_grant_type": "unsupported_grant_type",
+}
 
 
 @blp.route("/oauth/token", methods=["POST"])
 @transactional
+@across_organisations
 @blp.arguments(TokenIn, location="form", content_type="application/x-www-form-urlencoded")
 @blp.response(200, TokenOut, headers={"Cache-Control": {"schema": {"type": "string"}}})
 def create_token(form: dict[str, str], *, db: Session) -> Any:
     """Get an access token by client credentials (form or HTTP Basic)."""
+    if not form["grant_type"]:
+        raise Invalid(
+            "Send grant_type=client_credentials as a form.",
+            code="invalid_request",
+            field="grant_type",
+        )
     if form["grant_type"] != "client_credentials":
         raise Invalid(
             "grant_type must be client_credentials.",
@@ -39,9 +55,29 @@ def create_token(form: dict[str, str], *, db: Session) -> Any:
     return _token(client, _granted(client, form["scope"])), {"Cache-Control": "no-store"}
 
 
+@blp.errorhandler(DomainError)
+def refuse(error: DomainError) -> Response:
+    """Answer with what RFC 6749 section 5.2 wants besides: `error`, and 400 but for the client."""
+    response = from_domain(error)
+    if error.code in OAUTH_ERRORS:
+        is_client = isinstance(error, Unauthorized)
+        response = problem(
+            HTTPStatus.UNAUTHORIZED if is_client else HTTPStatus.BAD_REQUEST,
+            error.code,
+            error.detail,
+            field=error.field,
+            error=OAUTH_ERRORS[error.code],
+        )
+        response.headers["Cache-Control"] = "no-store"
+        if is_client:
+            response.headers["WWW-Authenticate"] = 'Basic realm="teleconsult"'
+    return response
+
+
 @blp.route("/.well-known/jwks.json", methods=["GET"])
 @transactional
-@blp.response(200)
+@across_organisations
+@blp.response(200, KeySetOut)
 def jwks(*, db: Session) -> Response:
     """The public keys of Jitsi tokens as a JSON Web Key Set (RFC 7517)."""
     return _cached(json_answer({"keys": [_jwk(key) for key in keys.published(db, now())]}))
@@ -49,7 +85,8 @@ def jwks(*, db: Session) -> Response:
 
 @blp.route("/jitsi/keys/<string:name>", methods=["GET"])
 @transactional
-@blp.response(200, content_type="application/x-pem-file")
+@across_organisations
+@blp.response(200, {"type": "string"}, content_type="application/x-pem-file")
 def key_server(name: str, *, db: Session) -> Response:
     """One public key under the name Jitsi's key server option asks for."""
     for key in keys.published(db, now()):
@@ -69,8 +106,9 @@ def _authenticated(db: Session, client_id: str, secret: str) -> ApiClient:
     try:
         return service.authenticate(db, client_id=client_id, secret=secret, now=now())
     except Unauthorized:
-        # In a transaction of its own: this one rolls back.
-        with current_services().database.begin() as own:
+        # Not in this transaction, which rolls back; nor by a second connection of its pool, which
+        # would block when every thread holds its first.
+        with current_services().database.statements() as own:
             service.audit_refusal(own, client_id=client_id, now=now())
         raise
 

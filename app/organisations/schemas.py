@@ -24,3 +24,21 @@ class TokenOut(Out):
     token_type = fields.String(required=True)
     expires_in = fields.Integer(required=True, metadata={"description": "Seconds."})
     scope = fields.String(required=True)
+
+
+class KeyOut(Out):
+    """One public key (RFC 7517)."""
+
+    kty = fields.String(required=True)
+    n = fields.String(required=True)
+    e = fields.String(required=True)
+    kid = fields.String(required=True)
+    use = fields.String(required=True)
+    alg = fields.String(required=True)
+    key_ops = fields.List(fields.String())
+
+
+class KeySetOut(Out):
+    """The public keys of Jitsi tokens."""
+
+    keys = fields.List(fields.Nested(KeyOut), required=True)

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy import or_, update
+from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from app.audit import service as audit
@@ -19,6 +20,9 @@ from app.organisations.models import ApiClient, Organisation
 
 SECRET_BYTES = 32
 USE_NOTED_EVERY = timedelta(minutes=1)
+OWNER = select(ApiClient.id, ApiClient.organisation_id).where(
+    ApiClient.id == bindparam("client_id")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,60 @@ def create_client(
     return NewClient(client, secret)
 
 
+def revoke_client(db: Session, *, client_id: UUID, now: datetime) -> None:
+    """Take a program's credentials away. Revoking twice is no error.
+
+    Raises:
+        NotFound: there is no such client.
+    """
+    client = db.get(ApiClient, client_id)
+    if client is None:
+        raise NotFound("There is no such client.", code="client_not_found")
+    client.revoked_at = client.revoked_at or now
+    audit.record(
+        db,
+        action="client.revoked",
+        actor=OPERATOR,
+        now=now,
+        organisation_id=client.organisation_id,
+        detail={"client_id": str(client_id)},
+    )
+
+
+def permit(
+    db: Session,
+    *,
+    organisation_id: UUID,
+    role: str,
+    permission: str,
+    allow: bool | None,
+    now: datetime,
+) -> dict[str, dict[str, bool]]:
+    """Allow or deny a role something in one organisation; None returns to the default table.
+
+    Returns the organisation's overrides as they are now: {role: {permission: bool}}.
+
+    Raises:
+        NotFound: there is no such organisation.
+    """
+    organisation = db.get(Organisation, organisation_id, with_for_update=True)
+    if organisation is None:
+        raise NotFound("There is no such organisation.", code="organisation_not_found")
+    decided = {**organisation.permissions.get(role, {}), permission: allow}
+    kept = {name: allowed for name, allowed in decided.items() if allowed is not None}
+    organisation.permissions = {**organisation.permissions, role: kept}
+    detail = {"role": role, "permission": permission, "allow": allow}
+    audit.record(
+        db,
+        action="organisation.permitted",
+        actor=OPERATOR,
+        now=now,
+        organisation_id=organisation_id,
+        detail=detail,
+    )
+    return organisation.permissions
+
+
 def authenticate(db: Session, *, client_id: str, secret: str, now: datetime) -> ApiClient:
     """Return the client that proves to hold its secret.
 
@@ -94,9 +152,9 @@ def authenticate(db: Session, *, client_id: str, secret: str, now: datetime) -> 
     return client
 
 
-def audit_refusal(db: Session, *, client_id: str, now: datetime) -> None:
+def audit_refusal(db: Connection, *, client_id: str, now: datetime) -> None:
     """Note a failed sign-in; the id is kept only when it is one of ours."""
-    client = db.get(ApiClient, _uuid(client_id))
+    client = db.execute(OWNER, {"client_id": _uuid(client_id)}).first()
     audit.record(
         db,
         action="client.signed_in",

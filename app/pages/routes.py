@@ -1,6 +1,5 @@
 """The HTML page behind a personal link, its files, and calm pages for what can go wrong."""
 
-import traceback
 from collections.abc import Callable
 
 import structlog
@@ -9,11 +8,12 @@ from werkzeug.exceptions import HTTPException
 
 from app import clock
 from app.errors import DomainError
+from app.observability import place_of
 from app.pages import assets
 from app.pages.languages import LANGUAGES, choose
 from app.pages.security import secure
 from app.pages.view import ERROR_STATES, PageView, Visit, notice, welcome
-from app.participants import links
+from app.participants import exchange, links
 from app.web.problems import from_http
 from app.web.services import current_services
 
@@ -22,11 +22,13 @@ log = structlog.get_logger()
 
 def visit_in_database(code: str) -> Visit:
     """Look the link up in a transaction of its own, ended before the page is built."""
-    services = current_services()
-    with services.database.begin() as db:
-        return links.resolve(
-            db, code, early_join_s=services.settings.early_join_s, now=clock.utc_now()
-        )
+    services, now = current_services(), clock.utc_now()
+    try:
+        with services.database.begin() as db:
+            return links.resolve(db, code, early_join_s=services.settings.early_join_s, now=now)
+    except DomainError as error:
+        exchange.audit_unknown(services, error, now=now)
+        raise
 
 
 def make_blueprint(find_visit: Callable[[str], Visit] = visit_in_database) -> Blueprint:
@@ -77,8 +79,7 @@ def _refused(error: DomainError) -> Response:
 
 def _broken(error: Exception) -> Response:
     # Neither the address, nor the message, nor the values on the stack: each may hold the code.
-    place = "".join(traceback.format_tb(error.__traceback__))
-    log.error("page_failed", kind=type(error).__name__, place=place)
+    log.error("page_failed", kind=type(error).__name__, place=place_of(error))
     return error_page(500)
 
 

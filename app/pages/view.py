@@ -1,7 +1,7 @@
 """What a page shows for one personal link: a pure step from the link's facts to words and data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -85,11 +85,21 @@ class PageView:
     data: dict[str, Any]
 
 
+# Where it is over for this person, whoever else is in.
+OVER = frozenset({"ended", "cancelled", "removed", "link-revoked", "link-expired"})
+
+
 def welcome(visit: Visit, *, language: str, now: datetime) -> PageView:
-    """Return the page of a valid link, in the state the session and the person are in."""
+    """Return the page of a valid link, in the state the session and the person are in.
+
+    Where it is over for this person the page says only that: no names, not even hidden ones.
+    """
+    state = first_state(visit)
+    if state in OVER:
+        return replace(notice(state, language=language), organisation=visit.organisation_name)
     me = _person(visit.display_name, visit.role, language)
     return PageView(
-        state=first_state(visit),
+        state=state,
         language=language,
         texts=catalogue(language),
         organisation=visit.organisation_name,

@@ -28,12 +28,7 @@ def exchange(services: Services, code: str, *, now: datetime) -> dict[str, Any]:
         Unavailable: the database does not answer, or there is no signing key.
     """
     with services.database.statements() as db:
-        try:
-            seat = links.open_seat(db, code)
-        except DomainError as error:
-            _audit(db, None, error, now)
-            raise
-        return _enter(db, services, seat, now)
+        return _enter(db, services, _seat(db, code, now), now)
 
 
 def state(services: Services, code: str, *, now: datetime) -> dict[str, Any]:
@@ -43,7 +38,7 @@ def state(services: Services, code: str, *, now: datetime) -> dict[str, Any]:
         NotFound: nobody has such a link.
     """
     with services.database.statements() as db:
-        seat = links.open_seat(db, code)
+        seat = _seat(db, code, now)
     barrier = seat.barrier(early_join_s=services.settings.early_join_s, now=now)
     reason = links.waiting_reason(seat, barrier)
     return {
@@ -52,6 +47,20 @@ def state(services: Services, code: str, *, now: datetime) -> dict[str, Any]:
         "may_enter": not reason,
         "reason": reason,
     }
+
+
+def audit_unknown(services: Services, error: DomainError, *, now: datetime) -> None:
+    """Note that somebody tried a link nobody has, or one that is dead."""
+    with services.database.statements() as db:
+        _audit(db, None, error, now)
+
+
+def _seat(db: Connection, code: str, now: datetime) -> Seat:
+    try:
+        return links.open_seat(db, code)
+    except DomainError as error:
+        _audit(db, None, error, now)
+        raise
 
 
 def _enter(db: Connection, services: Services, seat: Seat, now: datetime) -> dict[str, Any]:

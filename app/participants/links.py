@@ -64,8 +64,7 @@ def create_link(
         participant_id=participant.id,
         code_hash=code_hash(_derive(key, link_id)),
         key_id=key.key_id,
-        expires_at=(session.planned_end or session.planned_start or now)
-        + timedelta(seconds=settings.link_ttl_s),
+        expires_at=_expiry(session, settings, now),
         created_at=now,
     )
     db.add(link)
@@ -84,6 +83,19 @@ def replace_link(
     """Kill the participant's link, and with it every token made from it, and make a new one."""
     revoke_links(db, participant_id=participant.id, now=now)
     return create_link(db, participant, session, settings=settings, now=now)
+
+
+def follow_plan(db: Session, session: CareSession, *, settings: Settings) -> None:
+    """Let the live links of a session that was put off live until after its new end, too."""
+    if session.planned_start is None:
+        return
+    theirs = select(Participant.id).where(Participant.session_id == session.id)
+    db.execute(
+        update(Link)
+        .where(Link.participant_id.in_(theirs), Link.revoked_at.is_(None))
+        .values(expires_at=_expiry(session, settings, session.planned_start))
+        .execution_options(synchronize_session=False)
+    )
 
 
 def revoke_links(db: Session, *, participant_id: UUID, now: datetime) -> None:
@@ -151,6 +163,9 @@ def require_valid(seat: Seat, barrier: str) -> None:
         )
 
 
+FINAL = ("session-ended", "session-cancelled", "removed", "link-revoked", "link-expired")
+
+
 def waiting_reason(seat: Seat, barrier: str) -> str:
     """Return why this person must wait, or ''."""
     if not barrier and not seat.is_host and not seat.host_present:
@@ -185,8 +200,14 @@ def resolve(db: Session, code: str, *, early_join_s: int, now: datetime) -> Link
         opens_at=seat.opens_at(early_join_s),
         may_enter=not reason,
         reason=reason,
-        others=_others(db, seat),
+        # Whoever is out for good is not told who else is in.
+        others=[] if reason in FINAL else _others(db, seat),
     )
+
+
+def _expiry(session: CareSession, settings: Settings, now: datetime) -> datetime:
+    last = session.planned_end or session.planned_start or now
+    return last + timedelta(seconds=settings.link_ttl_s)
 
 
 def _others(db: Session, seat: Seat) -> list[tuple[str, str]]:

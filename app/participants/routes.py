@@ -4,15 +4,15 @@ from typing import Any
 from uuid import UUID
 
 from flask import Response
-from flask_smorest import Blueprint
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.db.base import columns_of
 from app.participants import exchange, presence, service
-from app.participants.links import url_for
 from app.participants.models import Participant
 from app.participants.schemas import (
+    DoorOut,
+    EntryOut,
     InvitedOut,
     LiveSessionOut,
     ParticipantIn,
@@ -23,6 +23,7 @@ from app.participants.schemas import (
 from app.sessions import service as sessions
 from app.web.answers import json_answer
 from app.web.auth import Caller, actor_of, now, requires
+from app.web.blueprint import Blueprint
 from app.web.idempotency import idempotent
 from app.web.paging import Page, keyset_page
 from app.web.services import current_services
@@ -60,7 +61,7 @@ def add_participant(body: dict[str, Any], session_id: UUID, *, db: Session, call
         now=now(),
         **body,
     )
-    return with_link(invited), {"ETag": etag(invited.participant.version)}
+    return invited.shown(current_services().settings), {"ETag": etag(invited.participant.version)}
 
 
 @blp.route("/sessions/<uuid:session_id>/participants", methods=["GET"])
@@ -93,41 +94,15 @@ def read_participant(session_id: UUID, participant_id: UUID, *, db: Session, cal
     return with_etag(participant)
 
 
-@blp.route("/sessions/<uuid:session_id>/participants/<uuid:participant_id>/link", methods=["POST"])
-@transactional
-@requires("participants:write")
-@idempotent
-@blp.response(201, InvitedOut)
-def replace_link(session_id: UUID, participant_id: UUID, *, db: Session, caller: Caller) -> Any:
-    """Replace a person's link. The old one stops working at once."""
-    invited = service.replace_link(
-        db,
-        organisation_id=caller.organisation_id,
-        session_id=session_id,
-        participant_id=participant_id,
-        actor=actor_of(caller),
-        settings=current_services().settings,
-        now=now(),
-    )
-    return with_link(invited), {"ETag": etag(invited.participant.version)}
-
-
 @blp.route("/j/<string:code>/token", methods=["POST"])
+@blp.response(200, EntryOut)
 def exchange_link(code: str) -> Response:
     """Exchange a personal link for a short-lived Jitsi token, or learn why to wait."""
     return json_answer(exchange.exchange(current_services(), code, now=now()))
 
 
 @blp.route("/j/<string:code>/state", methods=["GET"])
+@blp.response(200, DoorOut)
 def link_state(code: str) -> Response:
     """Tell whether the person behind a link may enter now."""
     return json_answer(exchange.state(current_services(), code, now=now()))
-
-
-def with_link(invited: service.Invited) -> dict[str, Any]:
-    """Return a participant with the link just made, as `InvitedOut` shows it."""
-    return {
-        **columns_of(invited.participant),
-        "link": url_for(invited.link, current_services().settings),
-        "link_expires_at": invited.link.expires_at,
-    }

@@ -4,11 +4,17 @@ from marshmallow import fields, validate
 
 from app.participants.permissions import Permission, Role
 from app.sessions.schemas import SessionOut
-from app.web.schemas import In, Moment, Out, PageIn, PageOut, Text
+from app.sessions.states import State
+from app.web.schemas import ONE_LINE, Flag, In, Moment, Out, PageIn, PageOut, Text
 
 LOCALES = ("en", "de", "fr")
 ROLES = [str(role) for role in Role]
 STATES = ("invited", "joined", "left", "removed")
+# RFC 5321 allows control characters in quotes; no mail server takes them.
+EMAIL = [validate.Length(max=254), ONE_LINE]
+
+
+PermissionsIn = In.from_dict({str(p): Flag() for p in Permission}, name="PermissionsIn")
 
 
 class ParticipantIn(In):
@@ -16,7 +22,7 @@ class ParticipantIn(In):
 
     role = fields.String(required=True, validate=validate.OneOf(ROLES))
     display_name = Text(required=True, longest=80)
-    email = fields.Email(load_default=None, allow_none=True, validate=validate.Length(max=254))
+    email = fields.Email(load_default=None, allow_none=True, validate=EMAIL)
     locale = fields.String(load_default="en", validate=validate.OneOf(LOCALES))
     reference = Text(load_default=None, allow_none=True, longest=64)
 
@@ -25,11 +31,10 @@ class ParticipantPatch(In):
     """What may be changed; what is left out stays."""
 
     display_name = Text(longest=80)
-    email = fields.Email(allow_none=True, validate=validate.Length(max=254))
+    email = fields.Email(allow_none=True, validate=EMAIL)
     locale = fields.String(validate=validate.OneOf(LOCALES))
-    permissions = fields.Dict(
-        keys=fields.String(validate=validate.OneOf([str(p) for p in Permission])),
-        values=fields.Boolean(),
+    permissions = fields.Nested(
+        PermissionsIn,
         metadata={"description": "Single permissions granted (true) or taken (false)."},
     )
 
@@ -74,3 +79,42 @@ class LiveSessionOut(SessionOut):
     """A session and who is in its room right now."""
 
     present = fields.List(fields.UUID(), required=True)
+
+
+class MeetingOut(Out):
+    """Where the room is; `public_url` is empty where no Jitsi web application runs."""
+
+    public_url = fields.String(required=True)
+    domain = fields.String(required=True)
+    muc = fields.String(required=True)
+    focus = fields.String(required=True)
+    websocket_url = fields.String(required=True)
+
+
+class EntryOut(Out):
+    """`ready` with a Jitsi token and where to use it, or `waiting` with the reason."""
+
+    state = fields.String(required=True, validate=validate.OneOf(["ready", "waiting"]))
+    reason = fields.String(validate=validate.OneOf(["too-early", "waiting-for-host"]))
+    opens_at = Moment(allow_none=True)
+    poll_s = fields.Integer(metadata={"description": "Seconds until asking again."})
+    room = fields.String()
+    jwt = fields.String()
+    expires_at = Moment()
+    display_name = fields.String()
+    role = fields.String(validate=validate.OneOf(ROLES))
+    permissions = fields.List(fields.String(validate=validate.OneOf([str(p) for p in Permission])))
+    language = fields.String(validate=validate.OneOf(LOCALES))
+    jitsi = fields.Nested(MeetingOut)
+    links = fields.Dict(
+        fields.String(), fields.String(), metadata={"description": "Of `web`, `android`, `ios`."}
+    )
+
+
+class DoorOut(Out):
+    """Whether the person behind a link may enter now; `reason` is empty when so."""
+
+    session_state = fields.String(required=True, validate=validate.OneOf(list(State)))
+    participant_state = fields.String(required=True, validate=validate.OneOf(STATES))
+    may_enter = fields.Boolean(required=True)
+    reason = fields.String(required=True)

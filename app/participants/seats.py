@@ -10,19 +10,19 @@ from functools import cached_property
 from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy import RowMapping, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
+from app.db.engine import run
 from app.participants.permissions import Permission, effective
 
-BY_CODE = text("SELECT * FROM teleconference.seat_by_code(:code_hash)")
-BY_LINK = text("SELECT * FROM teleconference.seat_by_link(:participant_id, :link_id)")
+BY_CODE = "SELECT * FROM teleconference.seat_by_code(%s)"
+BY_LINK = "SELECT * FROM teleconference.seat_by_link(%s, %s)"
 
 
 @dataclass(frozen=True)
 class Seat:
-    """One row of the database's `seat_by_…` functions."""
+    """One row of the database's `seat_by_…` functions, in the order of their columns."""
 
     organisation_id: UUID
     organisation_name: str
@@ -90,14 +90,11 @@ def code_hash(code: str) -> bytes:
 
 def seat_by_code(db: Session | Connection, code: str) -> Seat | None:
     """Return the seat a link's code stands for."""
-    return _seat(db.execute(BY_CODE, {"code_hash": code_hash(code)}).mappings().first())
+    row = run(db, BY_CODE, (code_hash(code),))
+    return Seat(*row) if row else None
 
 
 def seat_by_link(db: Session | Connection, *, participant_id: UUID, link_id: UUID) -> Seat | None:
     """Return the seat a Jitsi token names."""
-    parameters = {"participant_id": participant_id, "link_id": link_id}
-    return _seat(db.execute(BY_LINK, parameters).mappings().first())
-
-
-def _seat(row: RowMapping | None) -> Seat | None:
-    return None if row is None else Seat(**dict(row))
+    row = run(db, BY_LINK, (participant_id, link_id))
+    return Seat(*row) if row else None

@@ -11,12 +11,14 @@ from sqlalchemy.orm import Session
 
 from app.audit import service as audit
 from app.audit.service import Actor
+from app.db.base import columns_of
 from app.errors import Conflict, NotFound, Stale
 from app.events import service as events
 from app.ids import new_id
 from app.participants import links
 from app.participants.models import Link, Participant
 from app.sessions import service as sessions
+from app.sessions.models import CareSession
 from app.settings import Settings
 
 
@@ -26,6 +28,14 @@ class Invited:
 
     participant: Participant
     link: Link
+
+    def shown(self, settings: Settings) -> dict[str, Any]:
+        """Return the participant with the link, as the API shows both this once."""
+        return {
+            **columns_of(self.participant),
+            "link": links.url_for(self.link, settings),
+            "link_expires_at": self.link.expires_at,
+        }
 
 
 def add(
@@ -88,38 +98,37 @@ def get(
 
 
 def remove(
-    db: Session,
-    *,
-    organisation_id: UUID,
-    session_id: UUID,
-    participant_id: UUID,
-    actor: Actor,
-    now: datetime,
+    db: Session, session: CareSession, *, participant_id: UUID, actor: Actor, now: datetime
 ) -> Participant:
     """Take a person out for good: their link and every token of theirs is dead from here on.
 
     The state changes first and the room is told after the commit, so there is no moment in which
     a person put out could come back. Removing twice is no error.
 
+    Args:
+        session: locked (`sessions.service.lock`).
+
     Raises:
         NotFound: there is no such participant.
     """
-    sessions.lock(db, organisation_id=organisation_id, session_id=session_id)
-    participant = get(
-        db,
-        organisation_id=organisation_id,
-        session_id=session_id,
-        participant_id=participant_id,
-    )
-    if participant.state == "removed":
-        return participant
-    db.execute(
+    participant = db.scalars(
         update(Participant)
-        .where(Participant.id == participant_id, Participant.state != "removed")
+        .where(
+            Participant.id == participant_id,
+            Participant.session_id == session.id,
+            Participant.state != "removed",
+        )
         .values(state="removed", removed_at=now, version=Participant.version + 1)
+        .returning(Participant)
         .execution_options(synchronize_session=False)
-    )
-    db.refresh(participant)
+    ).first()
+    if participant is None:
+        return get(
+            db,
+            organisation_id=session.organisation_id,
+            session_id=session.id,
+            participant_id=participant_id,
+        )
     links.revoke_links(db, participant_id=participant_id, now=now)
     tell(db, participant, "participant.removed", actor=actor, now=now)
     return participant
@@ -165,9 +174,8 @@ def change(
 
 def replace_link(
     db: Session,
+    session: CareSession,
     *,
-    organisation_id: UUID,
-    session_id: UUID,
     participant_id: UUID,
     actor: Actor,
     settings: Settings,
@@ -175,16 +183,18 @@ def replace_link(
 ) -> Invited:
     """Give the person a new link; the old one, and tokens made from it, stop working at once.
 
+    Args:
+        session: locked (`sessions.service.lock`).
+
     Raises:
         NotFound: there is no such participant.
         Conflict: the person was removed, or the session is over.
     """
-    session = sessions.lock(db, organisation_id=organisation_id, session_id=session_id)
     sessions.require_open(session)
     participant = get(
         db,
-        organisation_id=organisation_id,
-        session_id=session_id,
+        organisation_id=session.organisation_id,
+        session_id=session.id,
         participant_id=participant_id,
     )
     _require_present(participant)
@@ -228,9 +238,7 @@ def _require_present(participant: Participant) -> None:
         raise Conflict("This participant was removed.", code="participant_removed")
 
 
-def _own(
-    organisation_id: UUID, session_id: UUID, participant_id: UUID
-) -> Select[Participant]:
+def _own(organisation_id: UUID, session_id: UUID, participant_id: UUID) -> Select[Participant]:
     return select(Participant).where(
         Participant.id == participant_id,
         Participant.session_id == session_id,

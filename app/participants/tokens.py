@@ -21,7 +21,8 @@ from app.settings import Settings
 # Every feature Jitsi knows is named, true or false: a missing table would give a moderator all of
 # them, recording included, and an unnamed feature falls to whatever the next release decides.
 FEATURES: dict[str, Permission | None] = {
-    "recording": Permission.REQUEST_RECORDING,
+    # Nobody yet: Jitsi alone would ask nobody for consent in a way that can be refused.
+    "recording": None,
     "livestreaming": None,
     "transcription": None,
     "outbound-call": None,
@@ -56,9 +57,10 @@ def mint(
 
     It outlives the planned end on purpose: a client that resumes a lost connection looks at its
     own token and gives up when that has expired. It is no risk, because Prosody asks us at every
-    join (jitsi-facts 1.8).
+    join. It never lives longer than twice the setting: `keys.rotate` keeps keys for that long.
     """
-    expires_at = max(now, seat.planned_end or now) + timedelta(seconds=settings.jitsi_token_ttl_s)
+    longest = timedelta(seconds=settings.jitsi_token_ttl_s)
+    expires_at = min(max(now, seat.planned_end or now), now + longest) + longest
     text = jwt.encode(
         claims(seat, settings=settings, token_id=token_id, now=now, expires_at=expires_at),
         signer.key,
@@ -106,9 +108,11 @@ def meeting_links(seat: Seat, token: JitsiToken, settings: Settings) -> Mapping[
     if not settings.jitsi_public_url:
         return {}
     host = settings.jitsi_public_url.partition("://")[2]
+    # Jitsi reads what follows # as JSON and drops a bare token (parseURLParams.ts).
+    as_json = quote(f'"{token.text}"')
     query = f"{host}/{seat.room_name}?jwt={quote(token.text)}"
     return {
-        "web": f"{settings.jitsi_public_url}/{seat.room_name}#jwt={quote(token.text)}",
+        "web": f"{settings.jitsi_public_url}/{seat.room_name}#jwt={as_json}",
         "android": f"intent://{query}#Intent;scheme=org.jitsi.meet;package=org.jitsi.meet;end",
         "ios": f"org.jitsi.meet://{query}",
     }

@@ -4,6 +4,8 @@
 picture of the rooms that the gateway left in Redis.
 """
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import structlog
@@ -34,6 +36,8 @@ SLOWEST_REPEAT_S = 60
 MOST_ATTEMPTS = 60  # most of an hour, counting only attempts while a gateway lives
 KEPT_AFTER_END = timedelta(hours=1)
 SWEEP_AT_ONCE = 20
+# Somebody may be in a room who must not be; the others can wait.
+URGENT = ("kick", "end")
 
 
 def sweep(services: Services, *, now: datetime) -> int:
@@ -46,9 +50,16 @@ def sweep(services: Services, *, now: datetime) -> int:
     with services.database.begin() as db:
         _give_up(db, now)
         due = _claim(db, now)
-    confirmed = sum(carry_out(services, one, now=now) for one in due)
-    found = reconcile_latest(services, now=now)
-    return confirmed + sum(carry_out(services, one, now=now) for one in found)
+    confirmed = _carry_out_all(services, due, now)
+    return confirmed + _carry_out_all(services, reconcile_latest(services, now=now), now)
+
+
+def _carry_out_all(services: Services, found: Sequence[RoomOrder], now: datetime) -> int:
+    """Carry orders out side by side, since each may wait seconds for a room that is silent."""
+    if not found:
+        return 0
+    with ThreadPoolExecutor(min(len(found), SWEEP_AT_ONCE)) as threads:
+        return sum(threads.map(lambda one: carry_out(services, one, now=now), found))
 
 
 def _claim(db: Session, now: datetime) -> list[RoomOrder]:
@@ -56,7 +67,7 @@ def _claim(db: Session, now: datetime) -> list[RoomOrder]:
     due = (
         select(RoomCommand)
         .where(RoomCommand.state == "pending", RoomCommand.next_attempt_at <= now)
-        .order_by(RoomCommand.next_attempt_at, RoomCommand.id)
+        .order_by(RoomCommand.name.not_in(URGENT), RoomCommand.next_attempt_at, RoomCommand.id)
         .limit(SWEEP_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
@@ -64,7 +75,7 @@ def _claim(db: Session, now: datetime) -> list[RoomOrder]:
     for command in claimed:
         command.attempts += 1
         command.next_attempt_at = now + _pause(command.attempts)
-    return [RoomOrder(c.id, c.name, c.args) for c in sorted(claimed, key=lambda c: c.id)]
+    return [RoomOrder(c.id, c.name, c.args) for c in claimed]
 
 
 def _pause(attempts: int) -> timedelta:

@@ -14,6 +14,8 @@ from uuid import UUID
 import structlog
 from sqlalchemy import bindparam, insert, update
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from app.db.base import UtcDateTime
@@ -57,10 +59,19 @@ class Target:
 
 
 def kick(
-    db: Session, target: Target, *, participant_id: UUID, reason: str, now: datetime
+    db: Session,
+    target: Target,
+    *,
+    participant_id: UUID,
+    reason: str,
+    now: datetime,
+    ban: bool = True,
 ) -> RoomOrder:
-    """Order that a person is put out, and not let in again while the room lives."""
-    args = {"participant_id": str(participant_id), **_reason(reason), "ban": True}
+    """Order that a person is put out; with `ban` not to be let in again while the room lives.
+
+    Without it, a repeat of an unheard order puts out once more who came back meanwhile.
+    """
+    args = {"participant_id": str(participant_id), **_reason(reason), "ban": ban}
     return _order_in(db, target, "kick", args, now)
 
 
@@ -115,10 +126,7 @@ def carry_out(services: Services, command: RoomOrder, *, now: datetime) -> bool:
     except (Unavailable, Conflict) as error:
         log.warning("room_order_unconfirmed", order_id=str(command.id), code=error.code)
         return False
-    with services.database.begin() as db:
-        values = {"command": command.id, "now": now, "answer": result}
-        db.connection().execute(CONFIRM, values)
-    return True
+    return _confirm(services, command, result, now)
 
 
 def say(services: Services, *, room: str, text: str, participant_id: UUID | None = None) -> int:
@@ -134,6 +142,21 @@ def say(services: Services, *, room: str, text: str, participant_id: UUID | None
     timeout_s = services.settings.room_command_timeout_s
     result = services.rooms.execute(RoomOrder(new_id(), "message", args), timeout_s=timeout_s)
     return int(result["delivered"])
+
+
+def _confirm(
+    services: Services, command: RoomOrder, result: Mapping[str, Any], now: datetime
+) -> bool:
+    """Store that the room did it. Without a database this is False and no error: what was ordered
+    is committed, so nobody may be told that nothing was changed."""
+    try:
+        with services.database.begin() as db:
+            values = {"command": command.id, "now": now, "answer": result}
+            db.connection().execute(CONFIRM, values)
+    except (DBAPIError, PoolTimeoutError):
+        log.warning("room_order_unconfirmed", order_id=str(command.id), code="database_unavailable")
+        return False
+    return True
 
 
 def _order_in(

@@ -1,7 +1,7 @@
 """Taking in what Prosody tells: who came, who left, who was refused."""
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -11,12 +11,14 @@ from sqlalchemy.orm import Session
 
 from app.rooms.models import RoomEvent
 from app.rooms.news import Refused
-from app.rooms.register import Register, people_in, rooms_left_open
+from app.rooms.register import SAME_MOMENT, Register, Stay, people_in, rooms_left_open
 from app.rooms.schemas import Fact, FactIn
 
 log = structlog.get_logger()
 
 FACT = FactIn()
+# Prosody's clock may be set back a little between a join and its leave.
+CLOCK_STEP = timedelta(seconds=5)
 # A repeat waits here for the first to commit, and then finds its ids taken.
 FIRST_SEEN = insert(RoomEvent).on_conflict_do_nothing().returning(RoomEvent.id)
 
@@ -71,7 +73,9 @@ def _register(db: Session, facts: Sequence[Fact], source: str) -> Register:
     rooms = {fact.room for fact in facts if fact.room}
     if any(fact.type == "server.started" for fact in facts):
         rooms.update(rooms_left_open(db, other_than=source))
-    return Register.load(db, rooms=rooms, people=people_in(fact.participant_id for fact in facts))
+    people = people_in(fact.participant_id for fact in facts)
+    since = min(fact.at for fact in facts) - SAME_MOMENT
+    return Register.load(db, rooms=rooms, people=people, since=since)
 
 
 def _take(register: Register, fact: Fact, source: str) -> None:
@@ -88,12 +92,24 @@ def _on_joined(register: Register, fact: Fact, source: str) -> None:
         log.warning("room_event_about_nobody", event_id=str(fact.id))
         return
     room, person = place
-    register.enter(room, person, source=source, connection=fact.connection, at=fact.at)
+    if not _is_known(register.over(person.id, fact.connection), fact):
+        register.enter(room, person, source=source, connection=fact.connection, at=fact.at)
+
+
+def _is_known(stays: Iterable[Stay], fact: Fact) -> bool:
+    """Tell whether this join was recorded, and has ended since: events that waited during an outage
+    come after the pictures that have shown the person inside, and then no more."""
+    return any(abs(stay.joined_at - fact.at) <= SAME_MOMENT for stay in stays)
+
+
+def _is_later(stay: Stay, fact: Fact) -> bool:
+    """Tell whether a stay, known from a picture, began after an event that waited."""
+    return stay.joined_at > fact.at + CLOCK_STEP
 
 
 def _on_left(register: Register, fact: Fact, source: str) -> None:
     stay = fact.participant_id and register.stay(fact.participant_id, fact.connection)
-    if stay:
+    if stay and not _is_later(stay, fact):
         register.leave(stay, at=fact.at, reason=fact.reason or "left")
 
 
@@ -106,7 +122,8 @@ def _on_destroyed(register: Register, fact: Fact, source: str) -> None:
     """Close what is left of the room: its own events come before, so these were lost."""
     room = register.rooms.get(fact.room)
     for stay in register.stays():
-        if room and stay.session_id == room.id and stay.source == source:
+        is_here = room and stay.session_id == room.id and stay.source == source
+        if is_here and not _is_later(stay, fact):
             register.leave(stay, at=fact.at, reason="ended")
 
 

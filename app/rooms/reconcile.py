@@ -14,7 +14,7 @@ import orjson
 import structlog
 from marshmallow import ValidationError
 from redis.exceptions import RedisError
-from sqlalchemy import Row, bindparam, func, select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from app.participants.models import Attendance, Participant
@@ -23,7 +23,7 @@ from app.rooms import orders, redis_keys
 from app.rooms.orders import Target
 from app.rooms.presence import write
 from app.rooms.register import Register, Stay
-from app.rooms.schemas import Occupant, Picture, read_picture
+from app.rooms.schemas import Picture, read_picture
 from app.services import Services
 from app.sessions.models import CareSession
 from app.sessions.states import OVER
@@ -40,11 +40,6 @@ OPEN_NOW = (
     select(Attendance.participant_id, Attendance.connection, CareSession.room_name)
     .join(CareSession, CareSession.id == Attendance.session_id)
     .where(Attendance.left_at.is_(None))
-)
-LEFT_MEANWHILE = select(func.count()).where(
-    Attendance.participant_id == bindparam("participant_id"),
-    Attendance.connection == bindparam("connection"),
-    Attendance.left_at >= bindparam("since"),
 )
 UNWANTED_PEOPLE = (
     select(
@@ -76,9 +71,10 @@ def reconcile(db: Session, picture: Picture, *, now: datetime) -> list[RoomOrder
         people = {
             occupant.participant_id for occupant in picture.occupants if occupant.room in rooms
         }
-        register = Register.load(db, rooms=rooms, people=people)
+        since = picture.asked_at - MARGIN
+        register = Register.load(db, rooms=rooms, people=people, since=since)
         _close_lost(register, picture)
-        _add_missing(db, register, picture)
+        _add_missing(register, picture)
         write(db, register, now=now)
     return _orders(db, picture, now)
 
@@ -121,25 +117,15 @@ def _is_older(stay: Stay, picture: Picture) -> bool:
     return stay.joined_at < picture.asked_at - MARGIN
 
 
-def _add_missing(db: Session, register: Register, picture: Picture) -> None:
+def _add_missing(register: Register, picture: Picture) -> None:
     for one in picture.occupants:
         place = register.place(one.room, one.participant_id)
-        if place is None or register.stay(one.participant_id, one.connection):
-            continue
-        if not _left_meanwhile(db, one, picture):
+        # Over: this connection left while the picture was taken, or after that.
+        if place and not register.over(one.participant_id, one.connection):
             room, person = place
             register.enter(
                 room, person, source=picture.source, connection=one.connection, at=one.joined_at
             )
-
-
-def _left_meanwhile(db: Session, occupant: Occupant, picture: Picture) -> bool:
-    parameters = {
-        "participant_id": occupant.participant_id,
-        "connection": occupant.connection,
-        "since": picture.asked_at - MARGIN,
-    }
-    return bool(db.scalar(LEFT_MEANWHILE, parameters))
 
 
 def _orders(db: Session, picture: Picture, now: datetime) -> list[RoomOrder]:

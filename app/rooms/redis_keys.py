@@ -1,13 +1,13 @@
 """Where API, relay and gateway meet in Redis. Imports nothing: the gateway is a small process."""
 
-# A list of orders, newest left: {"id", "name", "args", "queued_at"}.
+# A list of orders, newest left: {"id", "name", "args"}.
 COMMANDS = "teleconsult:commands"
+# + order id: there while the order is wanted. Whoever takes it away carries the order out, so one
+# that lies in the list twice is carried out once. Its life is counted by Redis, by one clock.
+WANTED = "teleconsult:wanted:"
 # + order id: {"ok": true, "result"} or {"ok": false, "error", "retryable"}.
 REPLY = "teleconsult:reply:"
 # There while a gateway is connected to Prosody.
 ALIVE = "teleconsult:gateway:alive"
 # The real occupants of all rooms, for the relay to compare: {"asked_at", "answer"}.
 PICTURE = "teleconsult:picture"
-
-# A gateway passes over what waited longer: the caller was told long ago that it is not done.
-STALE_AFTER_S = 10

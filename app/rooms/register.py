@@ -7,11 +7,11 @@ Locks are taken in the order of the whole service: sessions, then participants, 
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -56,9 +56,9 @@ LOCK_ROOMS = (
     .order_by(CareSession.id)
     .with_for_update(of=CareSession, key_share=True)
 )
-OPEN_STAYS = select(*STAY_COLUMNS).where(
+STAYS = select(*STAY_COLUMNS).where(
     Attendance.session_id.in_(bindparam("sessions", expanding=True)),
-    Attendance.left_at.is_(None),
+    or_(Attendance.left_at.is_(None), Attendance.left_at >= bindparam("since")),
 )
 LOCK_PEOPLE = (
     select(
@@ -87,8 +87,12 @@ SET_STATE = (
         # What is final stays so, whatever is told of the past.
         Participant.state != "removed",
     )
-    .values(state=bindparam("target"), version=Participant.version + 1)
+    # Not the version: who edits a person has not been overtaken because that person came in.
+    .values(state=bindparam("target"))
 )
+# Prosody takes the time of a join twice, for its event and for its record of who is inside; both
+# in the same moment, and nobody comes back that fast.
+SAME_MOMENT = timedelta(milliseconds=10)
 
 
 @dataclass(slots=True)
@@ -100,19 +104,24 @@ class Register:
     # What happened, in order, for the outbox and the audit log.
     news: list[News] = field(default_factory=list)
     _open: dict[tuple[UUID, str], Stay] = field(default_factory=dict)
+    _over: dict[tuple[UUID, str], list[Stay]] = field(default_factory=dict)
     _added: list[Stay] = field(default_factory=list)
     _closed: list[Stay] = field(default_factory=list)
 
     @classmethod
-    def load(cls, db: Session, *, rooms: Collection[str], people: Collection[UUID]) -> "Register":
-        """Lock the sessions of these rooms and read who is in them; `people` are read besides."""
+    def load(
+        cls, db: Session, *, rooms: Collection[str], people: Collection[UUID], since: datetime
+    ) -> "Register":
+        """Lock the sessions of these rooms and read who is in them, or left after `since`; `people`
+        are read besides."""
         found = [Room(**row) for row in db.execute(LOCK_ROOMS, {"names": list(rooms)}).mappings()]
-        sessions = [room.id for room in found]
-        stays = [Stay(**row) for row in db.execute(OPEN_STAYS, {"sessions": sessions}).mappings()]
+        values = {"sessions": [room.id for room in found], "since": since}
+        stays = [Stay(**row) for row in db.execute(STAYS, values).mappings()]
         wanted = {stay.participant_id for stay in stays} | set(people)
         persons = db.execute(LOCK_PEOPLE, {"people": list(wanted)}).mappings()
         register = cls({room.name: room for room in found}, {p["id"]: Person(**p) for p in persons})
-        register._open = {(stay.participant_id, stay.connection): stay for stay in stays}
+        for stay in stays:
+            register._remember(stay)
         return register
 
     def place(self, room_name: str, participant_id: UUID | None) -> tuple[Room, Person] | None:
@@ -130,6 +139,10 @@ class Register:
     def stays(self) -> list[Stay]:
         """Return all open stays, in no order."""
         return list(self._open.values())
+
+    def over(self, participant_id: UUID, connection: str) -> list[Stay]:
+        """Return the stays of one connection that were over before, and ended after `since`."""
+        return self._over.get((participant_id, connection), [])
 
     def enter(
         self, room: Room, person: Person, *, source: str, connection: str, at: datetime
@@ -184,6 +197,13 @@ class Register:
             moved = [p.id for p in self.people.values() if p.moved_to == target]
             if moved:
                 connection.execute(SET_STATE, {"people": moved, "target": target})
+
+    def _remember(self, stay: Stay) -> None:
+        key = (stay.participant_id, stay.connection)
+        if stay.left_at is None:
+            self._open[key] = stay
+        else:
+            self._over.setdefault(key, []).append(stay)
 
     def _is_inside(self, participant_id: UUID) -> bool:
         return any(person == participant_id for person, _ in self._open)

@@ -7,6 +7,7 @@ from app.clock import utc_now
 from app.rooms import admission, presence
 from app.rooms.schemas import BatchIn, QuestionIn
 from app.rooms.signed import answer, body_as, signed
+from app.web.auth import across_organisations
 from app.web.services import current_services
 from app.web.transactions import transactional
 
@@ -26,6 +27,7 @@ def ask() -> Response:
 @blp.post("/events")
 @signed
 @transactional
+@across_organisations
 def tell(*, db: Session) -> Response:
     """Take in what happened in the rooms; a repeat changes nothing."""
     batch = body_as(BATCH)

@@ -18,6 +18,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 LARGEST_BODY_BYTES = 256 * 1024
+# Question and answer are signed with the same key; by their ids they cannot stand for each other.
+ANSWER = ".answer"
 
 
 def signed(view: Callable[P, Response]) -> Callable[P, Response]:
@@ -32,7 +34,7 @@ def signed(view: Callable[P, Response]) -> Callable[P, Response]:
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> Response:
         secret = _proved()
         response = view(*args, **kwargs)
-        message_id, body = request.headers["webhook-id"], response.get_data()
+        message_id, body = request.headers["webhook-id"] + ANSWER, response.get_data()
         response.headers.update(sign(message_id, body, secrets=[secret], now=utc_now()))
         return response
 
@@ -63,7 +65,7 @@ def _proved() -> bytes:
     request.max_content_length = LARGEST_BODY_BYTES
     secrets = current_services().settings.room_events_secret
     secret = verified_secret(dict(request.headers), request.get_data(), secrets=secrets)
-    if secret is None:
+    if secret is None or request.headers["webhook-id"].endswith(ANSWER):
         _audit_stranger()
         raise Unauthorized("The signature is not valid.", code="room_signature_invalid")
     return secret

@@ -19,6 +19,7 @@ class CareSession(Base):
         CheckConstraint("capacity BETWEEN 1 AND 100", name="capacity"),
         CheckConstraint("planned_end > planned_start", name="plan_in_order"),
         Index("ix_sessions_page", "organisation_id", "created_at", "id"),
+        Index("ix_sessions_reference", "organisation_id", "reference"),
         Index("ix_sessions_state_page", "organisation_id", "state", "created_at", "id"),
     )
 

@@ -1,21 +1,21 @@
-"""`/sessions`: plan, read, list, change, start."""
+"""`/sessions`: plan, list, start. Reading one is with its participants, the rest in moderation."""
 
 from typing import Any
 from uuid import UUID
 
-from flask_smorest import Blueprint
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.sessions import service
 from app.sessions.models import CareSession
-from app.sessions.schemas import SessionIn, SessionOut, SessionPageOut, SessionPatch, SessionQuery
+from app.sessions.schemas import SessionIn, SessionOut, SessionPageOut, SessionQuery
 from app.web.auth import Caller, actor_of, now, requires
+from app.web.blueprint import Blueprint
 from app.web.idempotency import idempotent
 from app.web.paging import Page, keyset_page
 from app.web.services import current_services
 from app.web.transactions import transactional
-from app.web.versions import expected_version, with_etag
+from app.web.versions import with_etag
 
 blp = Blueprint("sessions", __name__, description="Consultations and emergencies")
 
@@ -24,11 +24,12 @@ blp = Blueprint("sessions", __name__, description="Consultations and emergencies
 @transactional
 @requires("sessions:write")
 @idempotent
-@blp.arguments(SessionIn)
+@blp.arguments(SessionIn, required=False)
 @blp.response(201, SessionOut)
 def create_session(body: dict[str, Any], *, db: Session, caller: Caller) -> Any:
     """Create a session, planned or open at once."""
-    body.setdefault("capacity", current_services().settings.max_room_size)
+    largest = current_services().settings.max_room_size
+    service.require_fitting(body.setdefault("capacity", largest), largest=largest)
     session = service.create(
         db, organisation_id=caller.organisation_id, actor=actor_of(caller), now=now(), **body
     )
@@ -47,28 +48,10 @@ def list_sessions(query: dict[str, Any], *, db: Session, caller: Caller) -> Page
     return keyset_page(db, mine.filter_by(**query), CareSession, cursor=cursor, limit=limit)
 
 
-@blp.route("/sessions/<uuid:session_id>", methods=["PATCH"])
-@transactional
-@requires("sessions:write")
-@blp.arguments(SessionPatch)
-@blp.response(200, SessionOut)
-def change_session(body: dict[str, Any], session_id: UUID, *, db: Session, caller: Caller) -> Any:
-    """Change the plan, capacity or reference. Needs `If-Match`."""
-    session = service.change(
-        db,
-        organisation_id=caller.organisation_id,
-        session_id=session_id,
-        version=expected_version(),
-        values=body,
-        actor=actor_of(caller),
-        now=now(),
-    )
-    return with_etag(session)
-
-
 @blp.route("/sessions/<uuid:session_id>/start", methods=["POST"])
 @transactional
 @requires("sessions:write")
+@idempotent
 @blp.response(200, SessionOut)
 def start_session(session_id: UUID, *, db: Session, caller: Caller) -> Any:
     """Open the session. One that is open already stays as it is."""

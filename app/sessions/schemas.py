@@ -3,7 +3,7 @@
 from marshmallow import fields, validate
 
 from app.sessions.states import State
-from app.web.schemas import In, Moment, Out, PageIn, PageOut, Text
+from app.web.schemas import Count, In, Moment, Out, PageIn, PageOut, Text
 
 KINDS = ("consultation", "emergency")
 MAX_CAPACITY = 100
@@ -15,7 +15,7 @@ class SessionIn(In):
     kind = fields.String(load_default="consultation", validate=validate.OneOf(KINDS))
     planned_start = Moment(load_default=None, allow_none=True)
     planned_end = Moment(load_default=None, allow_none=True)
-    capacity = fields.Integer(validate=validate.Range(1, MAX_CAPACITY), strict=True)
+    capacity = Count(validate=validate.Range(1, MAX_CAPACITY))
     reference = Text(
         load_default=None,
         allow_none=True,
@@ -29,7 +29,7 @@ class SessionPatch(In):
 
     planned_start = Moment(allow_none=False)
     planned_end = Moment(allow_none=True)
-    capacity = fields.Integer(validate=validate.Range(1, MAX_CAPACITY), strict=True)
+    capacity = Count(validate=validate.Range(1, MAX_CAPACITY))
     reference = Text(allow_none=True, longest=64)
 
 

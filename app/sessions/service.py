@@ -80,7 +80,7 @@ def lock(db: Session, *, organisation_id: UUID, session_id: UUID) -> CareSession
     Raises:
         NotFound: there is none, or it is another organisation's.
     """
-    query = _own(organisation_id, session_id).with_for_update(of=CareSession)
+    query = _own(organisation_id, session_id).with_for_update(of=CareSession, key_share=True)
     session = db.scalars(query.execution_options(populate_existing=True)).first()
     if session is None:
         raise NotFound("There is no such session.", code="session_not_found")
@@ -189,6 +189,20 @@ def cancel(
         return session
     values = {"ended_at": now, "end_reason": reason}
     return _advance(db, session, Step.CANCEL, actor, now, values=values, data={"reason": reason})
+
+
+def require_fitting(capacity: int | None, *, largest: int) -> None:
+    """Refuse a room larger than this deployment allows (MAX_ROOM_SIZE).
+
+    Raises:
+        Invalid: it is.
+    """
+    if capacity is not None and capacity > largest:
+        raise Invalid(
+            f"A room holds {largest} people at most here.",
+            code="capacity_too_large",
+            field="capacity",
+        )
 
 
 def require_open(session: CareSession) -> None:

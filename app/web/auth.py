@@ -12,9 +12,10 @@ import jwt
 from flask import g, request
 from sqlalchemy.orm import Session
 
+from app.audit import service as audit
 from app.audit.service import Actor
 from app.clock import utc_now
-from app.db.engine import enter_organisation
+from app.db.engine import EVERY_ORGANISATION, enter_organisation
 from app.errors import Forbidden, Unauthorized
 from app.web.services import current_services
 
@@ -28,7 +29,6 @@ SCOPES = {
     "participants:write": "Invite, change and remove participants; replace links.",
     "rooms:moderate": "Send messages to a live room.",
     "webhooks:manage": "Subscribe addresses to events.",
-    "stats:read": "Read operating figures.",
 }
 
 
@@ -70,9 +70,7 @@ def requires(scope: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
         def wrapper(*args: Any, db: Session, **kwargs: Any) -> Any:
-            caller = current_caller()
-            if scope not in caller.scopes:
-                raise Forbidden(f"This needs the scope {scope}.", code="scope_missing")
+            caller = _admitted(scope)
             enter_organisation(db, caller.organisation_id)
             return view(*args, db=db, caller=caller, **kwargs)
 
@@ -81,10 +79,54 @@ def requires(scope: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return decorate
 
 
+def across_organisations(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Let the view see all organisations, because its caller has none: it comes for a token or a
+    public key, or it is Prosody and proves itself by signature. Stands inside `transactional`, in
+    the place of `requires`."""
+
+    @wraps(view)
+    def wrapper(*args: Any, db: Session, **kwargs: Any) -> Any:
+        enter_organisation(db, EVERY_ORGANISATION)
+        return view(*args, db=db, **kwargs)
+
+    return wrapper
+
+
+def _admitted(scope: str) -> Caller:
+    """Return the caller if it may use `scope`; whoever shows a token and may not is audited."""
+    caller = None
+    try:
+        caller = current_caller()
+        if scope not in caller.scopes:
+            raise Forbidden(f"This needs the scope {scope}.", code="scope_missing")
+    except (Unauthorized, Forbidden) as error:
+        if error.code != "token_missing":
+            _audit_refusal(caller, error.code)
+        raise
+    return caller
+
+
+def _audit_refusal(caller: Caller | None, code: str) -> None:
+    # On a connection of its own: the request's transaction rolls back.
+    with current_services().database.statements() as db:
+        audit.record(
+            db,
+            action="api.called",
+            actor=actor_of(caller) if caller else audit.STRANGER,
+            now=now(),
+            organisation_id=caller.organisation_id if caller else None,
+            refused=True,
+            detail={"code": code},
+        )
+
+
 def describe(view: Callable[..., Any], **members: Any) -> Callable[..., Any]:
     """Add members to a view's OpenAPI operation, as flask-smorest's `Blueprint.doc` does."""
     apidoc: dict[str, Any] = deepcopy(getattr(view, "_apidoc", {}))
-    apidoc.setdefault("manual_doc", {}).update(members)
+    manual = apidoc.setdefault("manual_doc", {})
+    # Two decorators may each bring a header.
+    parameters = manual.get("parameters", []) + members.get("parameters", [])
+    manual.update(members, **({"parameters": parameters} if parameters else {}))
     view._apidoc = apidoc  # type: ignore[attr-defined]
     return view
 

@@ -6,9 +6,9 @@ from time import perf_counter
 from typing import Any
 
 from flask import Response
-from flask_smorest import Blueprint
+from marshmallow import fields, validate
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
+from prometheus_client.core import GaugeMetricFamily, SummaryMetricFamily, UnknownMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 from sqlalchemy import text
@@ -19,6 +19,8 @@ from app.ports import Pings
 from app.services import Services
 from app.web.answers import json_answer
 from app.web.auth import now
+from app.web.blueprint import Blueprint
+from app.web.schemas import Moment, Out
 from app.web.services import current_services
 
 blp = Blueprint("operation", __name__, description="How the service is")
@@ -26,6 +28,8 @@ blp = Blueprint("operation", __name__, description="How the service is")
 # Without the database nothing can be answered; without the others some things wait.
 VITAL = "database"
 
+ACTIVE_ROOMS = text("""
+    SELECT count(DISTINCT session_id) FROM teleconference.attendance WHERE left_at IS NULL""")
 FIGURES = text("""
     SELECT (SELECT count(DISTINCT session_id) FROM teleconference.attendance WHERE left_at IS NULL)
              AS active_rooms,
@@ -43,8 +47,32 @@ TOTALS = text("""
     FROM teleconference.attendance WHERE left_at IS NOT NULL""")
 
 
+class CheckOut(Out):
+    """One part: `ok` with the time it took, or `failed` with a sentence."""
+
+    status = fields.String(required=True, validate=validate.OneOf(["ok", "failed"]))
+    latency_ms = fields.Float()
+    detail = fields.String()
+
+
+class HealthOut(Out):
+    """`degraded`: some things wait. `down`: nothing can be answered."""
+
+    status = fields.String(required=True, validate=validate.OneOf(["ok", "degraded", "down"]))
+    checks = fields.Dict(fields.String(), fields.Nested(CheckOut), required=True)
+    timestamp = Moment(required=True)
+
+
+class StatsOut(Out):
+    """What the service is doing right now."""
+
+    active_rooms = fields.Integer(required=True, data_key="activeRooms")
+    timestamp = Moment(required=True)
+
+
 @blp.route("/health", methods=["GET"])
-@blp.response(200)
+@blp.response(200, HealthOut)
+@blp.alt_response(503, schema=HealthOut)
 def health() -> Response:
     """Whether each part answers. 503 only when the service cannot work at all."""
     checks = {name: _check(part) for name, part in current_services().health.items()}
@@ -57,12 +85,12 @@ def health() -> Response:
 
 
 @blp.route("/stats", methods=["GET"])
-@blp.response(200)
+@blp.response(200, StatsOut)
 def stats() -> Response:
     """How many rooms have somebody in them."""
     with current_services().database.statements() as db:
-        figures = db.execute(FIGURES).one()
-    return json_answer({"activeRooms": figures.active_rooms, "timestamp": now()})
+        active_rooms = db.execute(ACTIVE_ROOMS).scalar_one()
+    return json_answer({"activeRooms": active_rooms, "timestamp": now()})
 
 
 @blp.route("/metrics", methods=["GET"])
@@ -97,7 +125,8 @@ class Figures(Collector):
             count_value=totals.stays,
             sum_value=totals.seconds,
         )
-        yield CounterMetricFamily(
+        # Without a type: as a counter the library would add _total to its name.
+        yield UnknownMetricFamily(
             "connection_failures",
             "Stays that ended by a lost connection.",
             value=totals.failures,

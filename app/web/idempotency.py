@@ -23,7 +23,7 @@ HEADER = {
     "name": "Idempotency-Key",
     "required": False,
     "description": "Any text of yours, new for each intention: a repeat gets the first answer.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
+    "schema": {"type": "string", "pattern": f"^[ -~]{{1,{MAX_KEY_LENGTH}}}$"},
 }
 KEPT_HEADERS = ("ETag", "Location")
 
@@ -52,9 +52,9 @@ def idempotent(view: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _checked(key: str) -> str:
-    if not 1 <= len(key) <= MAX_KEY_LENGTH:
+    if not (1 <= len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
         raise Invalid(
-            f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} characters.",
+            f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} printable ASCII characters.",
             code="idempotency_key_invalid",
             field="Idempotency-Key",
         )

@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -50,8 +50,9 @@ def _read(cursor: str) -> tuple[datetime, UUID]:
         created_at = datetime.fromisoformat(moment)
         if created_at.tzinfo is None:
             raise ValueError(cursor)
-        return created_at, UUID(row_id)
-    except (ValueError, binascii.Error) as error:
+        # In UTC: PostgreSQL does not take every offset Python does.
+        return created_at.astimezone(UTC), UUID(row_id)
+    except (ValueError, OverflowError, binascii.Error) as error:
         raise Invalid(
             "This cursor is not one of ours; start without it.",
             code="cursor_invalid",

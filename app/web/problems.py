@@ -12,6 +12,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, UnprocessableEntity
 
 from app import errors
 from app.db.constraints import conflict_of
+from app.observability import place_of
 
 log = structlog.get_logger()
 
@@ -23,10 +24,18 @@ STATUS: dict[type[errors.DomainError], HTTPStatus] = {
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.Gone: HTTPStatus.GONE,
     errors.Stale: HTTPStatus.PRECONDITION_FAILED,
-    errors.TooMany: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 DEFAULT_RETRY_AFTER_S = 5
+# Not made from the statuses' names, because Python changes those.
+HTTP_CODES = {
+    HTTPStatus.BAD_REQUEST: "bad_request",
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
+    HTTPStatus.PRECONDITION_REQUIRED: "precondition_required",
+}
 
 
 def register_problems(app: Flask) -> None:
@@ -77,7 +86,7 @@ def from_http(error: HTTPException) -> Response:
     if isinstance(error, BadRequest) and getattr(error, "data", None):
         return problem(error.code, "invalid_json", "The body is not valid JSON.")
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
-    code = HTTPStatus(status).phrase.lower().replace(" ", "_").replace("-", "_")
+    code = HTTP_CODES.get(HTTPStatus(status), f"http_{status}")
     response = problem(status, code, error.description or HTTPStatus(status).phrase)
     for name, value in error.get_headers(request.environ):
         if name.lower() not in ("content-type", "content-length"):
@@ -118,16 +127,17 @@ def from_pool(error: PoolTimeout) -> Response:
 
 
 def database_unavailable() -> errors.Unavailable:
-    """Say that nothing was lost and nothing was done."""
+    """Say what to do; a connection lost in the middle of a commit leaves open what was done."""
     return errors.Unavailable(
-        "The database does not answer. Nothing was changed; try again.",
+        "The database does not answer. Try again; with the same Idempotency-Key it is done once.",
         code="database_unavailable",
     )
 
 
 def from_surprise(error: Exception) -> Response:
     """A bug of ours: logged with its kind and place, told without either."""
-    log.error("unexpected_error", kind=type(error).__name__, exc_info=error)
+    # Without the error's own text, which may hold what a person typed.
+    log.error("unexpected_error", kind=type(error).__name__, place=place_of(error))
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal_error",

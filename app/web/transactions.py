@@ -43,5 +43,6 @@ def after_commit(finish: AfterCommit) -> None:
 
 def _run(view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Response:
     g.pop("after_commit", None)
-    with current_services().database.begin() as db:
+    # Whose rows it may see is said by `requires`, or by `across_organisations`.
+    with current_services().database.begin(None) as db:
         return cast("Response", view(*args, db=db, **kwargs))

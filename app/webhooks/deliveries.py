@@ -27,6 +27,9 @@ CLAIM = text(
     "SELECT * FROM teleconference.claim_deliveries(:subscription_id, :limit, :lease_until, :now)"
 )
 DUE = text("SELECT teleconference.due_subscriptions(:now)")
+HELD = text("""
+    SELECT * FROM teleconference.held_sessions(
+      CAST(:subscriptions AS uuid[]), CAST(:sessions AS uuid[]), :now)""")
 
 RECEIVER = select(
     WebhookSubscription.url, WebhookSubscription.secret, WebhookSubscription.is_active
@@ -43,10 +46,12 @@ class Receiver:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One claimed delivery. `attempt` counts from 1 and tells this claim from a later one."""
+    """One claimed delivery. `attempt` counts from 1 and tells this claim from a later one;
+    `failures` are those recorded so far, without claims of workers that died."""
 
     id: UUID
     attempt: int
+    failures: int
     event_id: UUID
     body: bytes
 
@@ -61,6 +66,7 @@ def make(db: Session, events: Sequence[Event], *, now: datetime) -> set[UUID]:
         if _wants(subscription, event)
     ]
     if rows:
+        _hold(db, rows, now=now)
         db.execute(insert(WebhookDelivery).on_conflict_do_nothing(), rows)
     return {row["subscription_id"] for row in rows}
 
@@ -88,7 +94,9 @@ def claim(
         "now": now,
     }
     rows = db.execute(CLAIM, parameters)
-    return [Delivery(row.delivery_id, row.attempt, row.id, envelope(row)) for row in rows]
+    return [
+        Delivery(row.delivery_id, row.attempt, row.failures, row.id, envelope(row)) for row in rows
+    ]
 
 
 def envelope(event: Any) -> bytes:
@@ -121,6 +129,7 @@ def record_failure(
     A claim that ran out and was taken by somebody else changes nothing any more.
     """
     values: dict[str, Any] = {"last_status": status, "last_error": error}
+    values["failures"] = WebhookDelivery.failures + 1
     values |= {"next_attempt_at": retry_at} if retry_at else {"state": "failed"}
     row = db.execute(
         update(WebhookDelivery)
@@ -171,6 +180,16 @@ def _hold_session(db: Session, subscription_id: UUID, session_id: UUID, *, until
     )
 
 
+def _hold(db: Session, rows: Sequence[dict[str, Any]], *, now: datetime) -> None:
+    """Let new deliveries wait behind a failed one from the start, for the same reason."""
+    pairs = sorted({(row["subscription_id"], row["session_id"]) for row in rows})
+    subscriptions, sessions = map(list, zip(*pairs, strict=True))
+    found = db.execute(HELD, {"subscriptions": subscriptions, "sessions": sessions, "now": now})
+    until = {(held.subscription_id, held.session_id): held.until for held in found}
+    for row in rows:
+        row["next_attempt_at"] = until.get((row["subscription_id"], row["session_id"]), now)
+
+
 def _subscriptions_of(
     db: Session, organisations: Collection[UUID]
 ) -> Sequence[WebhookSubscription]:
@@ -196,6 +215,5 @@ def _row(event: Event, subscription: WebhookSubscription, now: datetime) -> dict
         "session_id": event.session_id,
         "sequence": event.sequence,
         "state": "pending",
-        "next_attempt_at": now,
         "created_at": now,
     }

@@ -49,6 +49,7 @@ class WebhookDelivery(Base):
         ),
         Index(
             "ix_webhook_deliveries_due",
+            "subscription_id",
             "next_attempt_at",
             postgresql_where=text("state = 'pending'"),
         ),
@@ -63,7 +64,9 @@ class WebhookDelivery(Base):
     session_id: Mapped[UUID] = mapped_column(ForeignKey("teleconference.sessions.id"))
     sequence: Mapped[int]
     state: Mapped[str]
+    # Every claim; only those that ended in a refusal or silence count towards giving up.
     attempts: Mapped[int] = mapped_column(server_default="0")
+    failures: Mapped[int] = mapped_column(server_default="0")
     # Due when this has passed; a claim moves it by the lease, so a dead worker's claim runs out.
     next_attempt_at: Mapped[datetime]
     last_status: Mapped[int | None]

@@ -4,7 +4,7 @@ from marshmallow import ValidationError, fields, validate
 
 from app.events.types import EVENT_TYPES
 from app.signing import decode_secret
-from app.web.schemas import In, Moment, Out, PageIn, PageOut
+from app.web.schemas import Flag, In, Moment, Out, PageIn, PageOut
 
 LONGEST_URL = 2000
 LONGEST_SECRET = 200
@@ -62,7 +62,7 @@ class WebhookPatch(In):
     url = _url()
     event_types = _event_types()
     secret = _secret()
-    is_active = fields.Boolean()
+    is_active = Flag()
 
 
 class WebhookOut(Out):
@@ -93,4 +93,5 @@ class WebhookPageOut(PageOut):
 class WebhookQuery(PageIn):
     """Filters of the list."""
 
-    is_active = fields.Boolean()
+    # A query holds text, so it cannot be `Flag`; but the same two words and no others.
+    is_active = fields.Boolean(truthy={"true"}, falsy={"false"})

@@ -152,6 +152,13 @@ def upgrade() -> None:
         schema="teleconference",
     )
     op.create_index(
+        "ix_sessions_reference",
+        "sessions",
+        ["organisation_id", "reference"],
+        unique=False,
+        schema="teleconference",
+    )
+    op.create_index(
         "ix_sessions_page",
         "sessions",
         ["organisation_id", "created_at", "id"],
@@ -583,6 +590,7 @@ def downgrade() -> None:
     op.drop_index(
         "ix_sessions_state_page", table_name="sessions", schema="teleconference"
     )
+    op.drop_index("ix_sessions_reference", table_name="sessions", schema="teleconference")
     op.drop_index("ix_sessions_page", table_name="sessions", schema="teleconference")
     op.drop_table("sessions", schema="teleconference")
     op.drop_table("idempotency_keys", schema="teleconference")

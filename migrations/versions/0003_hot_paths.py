@@ -49,8 +49,8 @@ APPEND_EVENT = """
 PURGE = """
     CREATE FUNCTION teleconference.purge_expired(p_now timestamptz) RETURNS void
     LANGUAGE sql SECURITY DEFINER SET search_path = teleconference, pg_temp AS $$
-      DELETE FROM idempotency_keys WHERE created_at < p_now - interval '24 hours';
-      DELETE FROM room_events WHERE received_at < p_now - interval '7 days';
+      DELETE FROM idempotency_keys WHERE created_at < least(p_now, now()) - interval '24 hours';
+      DELETE FROM room_events WHERE received_at < least(p_now, now()) - interval '7 days';
     $$"""
 
 

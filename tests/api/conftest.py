@@ -1,0 +1,45 @@
+"""The application in this process, over real PostgreSQL; each test has organisations of its own."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+
+from app.adapters.memory import MemoryRooms
+from app.factory import create_app
+from app.services import Services
+from tests.api.hospital import Hospital, admit_hospital
+from tests.api.prosody import Prosody
+
+
+@pytest.fixture(scope="session")
+def app(services: Services) -> Flask:
+    """The application."""
+    return create_app(services)
+
+
+@pytest.fixture
+def alice(app: Flask, services: Services) -> Hospital:
+    """The hospital that owns what the test is about."""
+    return admit_hospital(app, services, "Alice Hospital")
+
+
+@pytest.fixture
+def charlie(app: Flask, services: Services) -> Hospital:
+    """Another hospital, which must see nothing of Alice's."""
+    return admit_hospital(app, services, "Charlie Clinic")
+
+
+@pytest.fixture
+def live(services: Services) -> Iterator[MemoryRooms]:
+    """The live rooms of the application, in memory; its gateway runs again after the test."""
+    rooms = services.rooms
+    assert isinstance(rooms, MemoryRooms)
+    yield rooms
+    rooms.alive = True
+
+
+@pytest.fixture
+def prosody(app: Flask, services: Services) -> Prosody:
+    """A run of Prosody that tells the application what happens in the rooms."""
+    return Prosody(app, services, services.settings.room_events_secret[0])

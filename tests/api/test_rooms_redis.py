@@ -1,0 +1,197 @@
+"""The way of an order through a real Redis: wanted once, in its time, by one clock."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from app.adapters.rooms_redis import RedisRooms
+from app.errors import Unavailable
+from app.ids import new_id
+from app.localstack.supervisor import LocalStack
+from app.ports import RoomOrder
+from app.rooms import redis_keys
+from tests.proxy import Proxy
+from workers import gateway_commands
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """A Redis of this module's own."""
+    with LocalStack(tmp_path_factory.mktemp("redis"), parts={"redis"}, durable=False) as stack:
+        yield stack
+
+
+@pytest.fixture
+def redis(server: LocalStack) -> Iterator[Redis]:
+    """An empty Redis, reached as the service does: what was not answered is tried once more."""
+    client = client_of(server.redis.url)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def gateway_alive(redis: Redis) -> None:
+    """A gateway's sign of life."""
+    redis.set(redis_keys.ALIVE, "1")
+
+
+class LosesAnswers(Proxy):
+    """A network that carries an order to Redis, and then breaks."""
+
+    deaf = False
+
+    def _pump(self, source: Any, sink: Any) -> None:
+        try:
+            while data := source.recv(65536):
+                self._pass_on(data, sink)
+        except OSError:
+            return
+
+    def _pass_on(self, data: bytes, sink: Any) -> None:
+        if b"LPUSH" in data:
+            self.deaf = True
+            sink.sendall(data)
+            time.sleep(0.05)
+            self.reset()
+            self.deaf = False
+        elif not self.deaf:
+            sink.sendall(data)
+
+
+def client_of(url: str) -> Redis:
+    """Return a client that repeats once, as `app.wiring` makes it."""
+    return Redis.from_url(url, retry=Retry(NoBackoff(), 1))
+
+
+def message() -> RoomOrder:
+    """Return something to say."""
+    return RoomOrder(new_id(), "message", {"room": "r", "text": "Hello"})
+
+
+def kick() -> RoomOrder:
+    """Return an order that is kept."""
+    return RoomOrder(new_id(), "kick", {"room": "r", "participant_id": "p"})
+
+
+def carried_out(url: str, *, for_s: float = 0.4) -> list[str]:
+    """Run a gateway for a moment; return the names of what it had the rooms do."""
+    done: list[str] = []
+
+    async def send(name: str, args: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        done.append(name)
+        return {"delivered": 1}
+
+    async def story() -> None:
+        redis, ready = gateway_commands.connect(url), asyncio.Event()
+        ready.set()
+        pumping = asyncio.create_task(gateway_commands.pump(redis, send, ready))
+        await asyncio.sleep(for_s)
+        pumping.cancel()
+        await asyncio.gather(pumping, return_exceptions=True)
+        await redis.aclose()
+
+    asyncio.run(story())
+    return done
+
+
+def test_a_message_without_a_gateway_is_left_for_nobody(redis: Redis) -> None:
+    with pytest.raises(Unavailable) as refusal:
+        RedisRooms(redis).execute(message(), timeout_s=0.2)
+
+    assert refusal.value.code == "gateway_down"
+    assert redis.llen(redis_keys.COMMANDS) == 0
+
+
+def test_a_kept_order_without_a_gateway_waits_for_the_next(
+    server: LocalStack, redis: Redis
+) -> None:
+    with pytest.raises(Unavailable):
+        RedisRooms(redis).execute(kick(), timeout_s=0.2)
+
+    assert carried_out(server.redis.url) == ["kick"]
+
+
+@pytest.mark.usefixtures("gateway_alive")
+@pytest.mark.parametrize(("order", "later"), [(message(), []), (kick(), ["kick"])])
+def test_what_was_answered_silent_is_not_said_later(
+    server: LocalStack, redis: Redis, order: RoomOrder, later: list[str]
+) -> None:
+    with pytest.raises(Unavailable) as refusal:
+        RedisRooms(redis).execute(order, timeout_s=0.2)
+
+    assert refusal.value.code == "room_silent"
+    assert carried_out(server.redis.url) == later
+
+
+@pytest.mark.usefixtures("gateway_alive")
+def test_a_message_is_said_while_its_caller_waits(server: LocalStack, redis: Redis) -> None:
+    heard: list[dict[str, Any]] = []
+    caller = threading.Thread(
+        target=lambda: heard.append(RedisRooms(redis).execute(message(), timeout_s=2))
+    )
+    caller.start()
+
+    assert carried_out(server.redis.url) == ["message"]
+
+    caller.join(3)
+    assert heard == [{"delivered": 1}]
+
+
+@pytest.mark.usefixtures("gateway_alive")
+@pytest.mark.parametrize(("order", "times", "later"), [(message(), 1, []), (kick(), 2, ["kick"])])
+def test_a_message_whose_way_broke_is_neither_repeated_nor_said(
+    server: LocalStack, redis: Redis, order: RoomOrder, times: int, later: list[str]
+) -> None:
+    with LosesAnswers() as network:
+        network.target_port = server.redis.port
+        url = server.redis.url.replace(str(server.redis.port), str(network.port))
+        with client_of(url) as broken, pytest.raises(Unavailable) as refusal:
+            RedisRooms(broken).execute(order, timeout_s=2)
+
+    assert refusal.value.code == "redis_unavailable"
+    assert redis.llen(redis_keys.COMMANDS) == times
+    assert carried_out(server.redis.url) == later
+
+
+def test_the_same_order_lying_twice_is_carried_out_once(server: LocalStack, redis: Redis) -> None:
+    order = kick()
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            RedisRooms(redis).execute(order, timeout_s=0.2)
+
+    assert redis.llen(redis_keys.COMMANDS) == 2
+    assert carried_out(server.redis.url) == ["kick"]
+
+
+def test_how_long_an_order_is_wanted_is_counted_by_redis(server: LocalStack, redis: Redis) -> None:
+    order = kick()
+    with pytest.raises(Unavailable):
+        RedisRooms(redis).execute(order, timeout_s=0.2)
+    wanted = f"{redis_keys.WANTED}{order.id}"
+    assert 9_000 < int(redis.pttl(wanted)) <= 10_000
+
+    redis.pexpire(wanted, 1)
+    time.sleep(0.01)
+
+    assert carried_out(server.redis.url) == []
+
+
+def test_an_order_nobody_wants_or_nobody_can_read_is_passed_over(
+    server: LocalStack, redis: Redis
+) -> None:
+    unwanted = orjson.dumps({"id": "s", "name": "end", "args": {"room": "r"}})
+    redis.lpush(redis_keys.COMMANDS, b"nonsense", b"[]", unwanted)
+
+    assert carried_out(server.redis.url) == []
+
+    assert redis.llen(redis_keys.COMMANDS) == 0
+    assert redis.exists(f"{redis_keys.REPLY}s") == 0

@@ -1,0 +1,136 @@
+"""The API document against the API: generated requests, good and bad, find nothing.
+
+Every operation gets random requests that fit the document and others that do not; status, content
+type, headers and body of each answer must be what the document says, unfit requests must be
+refused, fit ones taken, and methods the document does not name answered with 405.
+"""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import schemathesis
+from flask import Flask
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from schemathesis import Case
+from schemathesis.core.parameters import ParameterLocation
+
+from app.clock import from_unix
+from app.describe import openapi_text
+from app.factory import create_app
+from app.services import Services
+from app.sessions.schemas import MAX_CAPACITY
+from app.signing import encode_secret
+from app.web.schemas import EARLIEST, LATEST
+from tests.api.hospital import Hospital
+
+EXAMPLES = 40
+REMOVE = "DELETE /sessions/{session_id}/participants"
+
+# What the format of JSON Schema cannot say: our moments lie in two centuries.
+LAST_S = int(LATEST.timestamp()) - 1
+MOMENTS = st.integers(int(EARLIEST.timestamp()), LAST_S).map(lambda s: from_unix(s).isoformat())
+schemathesis.openapi.format("date-time", MOMENTS)
+
+
+class Served:
+    """The application behind the document: known to the test run only, not when it is collected."""
+
+    def __init__(self) -> None:
+        self.app: Flask | None = None
+
+    def __call__(self, *request: Any) -> Any:
+        """Pass a WSGI request on."""
+        assert self.app is not None
+        return self.app(*request)
+
+
+served = Served()
+schema = schemathesis.openapi.from_dict(json.loads(openapi_text()))
+schema.app = served
+# RFC 6585: the right answer to a change without `If-Match`, which schemathesis does not expect.
+schema.config.checks.missing_required_header.expected_statuses = ["401", "422", "428"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def serve(services: Services) -> None:
+    """Have the generated requests answered by an application of this run, whose operator allows
+    rooms as large as the document does."""
+    settings = replace(services.settings, max_room_size=MAX_CAPACITY)
+    served.app = create_app(replace(services, settings=settings))
+
+
+def is_fit(case: Case[Any], *locations: ParameterLocation) -> bool:
+    """Tell whether these parts of a generated request fit the document."""
+    meta = case.meta
+    assert meta is not None
+    return not any(meta.is_negative_at(location) for location in locations)
+
+
+def bring_to_life(case: Case[Any], hospital: Hospital) -> None:
+    """Let a fit request be about something that exists, so that it gets further than 404."""
+    if is_fit(case, ParameterLocation.PATH) and case.path_parameters:
+        ids = existing(hospital, set(case.path_parameters))
+        case.path_parameters.update(ids)
+    if is_fit(case, ParameterLocation.HEADER) and "If-Match" in (case.headers or {}):
+        case.headers["If-Match"] = '"1"'
+    if is_fit(case, ParameterLocation.QUERY) and case.query:
+        case.query.pop("cursor", None)
+    if case.operation.label == REMOVE and is_fit(case, *ParameterLocation):
+        name_somebody(case, hospital)
+    if is_fit(case, ParameterLocation.BODY) and isinstance(case.body, dict):
+        make_possible(case.body)
+
+
+def name_somebody(case: Case[Any], hospital: Hospital) -> None:
+    """Name the person to remove once: either place is optional, and one is not."""
+    assert case.path_parameters is not None
+    person = hospital.invite(case.path_parameters["session_id"])["id"]
+    case.query = {"participant_id": person}
+    case.body = {}
+
+
+def existing(hospital: Hospital, names: set[str]) -> dict[str, str]:
+    """Return ids of things just made, for the names of a path."""
+    ids: dict[str, str] = {}
+    if "session_id" in names:
+        ids["session_id"] = hospital.new_session()["id"]
+    if "participant_id" in names:
+        ids["participant_id"] = hospital.invite(ids["session_id"])["id"]
+    return ids
+
+
+def make_possible(body: dict[str, Any]) -> None:
+    """Put right what a schema cannot say: an end comes after its start, an address is https and
+    public, a secret is long."""
+    start, end = body.get("planned_start"), body.get("planned_end")
+    if end and not (start and start < end):
+        del body["planned_end"]
+    if "url" in body:
+        body["url"] = "https://hospital.example/hook"
+    if body.get("secret") is not None:
+        body["secret"] = encode_secret(bytes(32))
+
+
+@schema.parametrize()
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_generated_requests_find_nothing(case: Any, alice: Hospital) -> None:
+    """Issue, "It holds when": schemathesis over the document finds nothing."""
+    bring_to_life(case, alice)
+    case.call_and_validate(headers={"Authorization": f"Bearer {alice.token}"})
+
+
+def test_the_document_is_valid_openapi(app: Flask) -> None:
+    """3.1, as its first line says."""
+    document = app.test_client().get("/openapi.json").get_json()
+    assert document["openapi"] == "3.1.0"
+    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []

@@ -1,0 +1,242 @@
+"""Whoever calls gets to what is theirs: tokens, scopes, and other hospitals' ids."""
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import jwt
+import pytest
+from flask import Flask
+
+from app.clock import utc_now
+from app.services import Services
+from app.web.auth import SCOPES, issue_token
+from tests.api.hospital import Hospital, admit_hospital
+from tests.api.records import audit_of
+
+ETAG = {"If-Match": '"1"'}
+S, P, W = "/sessions/{session}", "/sessions/{session}/participants/{person}", "/webhooks/{webhook}"
+PERSON = {"role": "doctor", "display_name": "X"}
+HOOK = {"url": "https://hospital.example/hook"}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation, a request it accepts, and the scope it needs."""
+
+    method: str
+    path: str
+    scope: str
+    body: Any = None
+    headers: dict[str, str] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    def call(self, hospital: Hospital, **ids: str) -> Any:
+        """Send it about these ids."""
+        headers = self.headers or {}
+        path = self.path.format(**ids)
+        return hospital.call(self.method, path, json=self.body, headers=headers)
+
+
+OPERATIONS = [
+    Operation("POST", "/sessions", "sessions:write", {}),
+    Operation("GET", "/sessions", "sessions:read"),
+    Operation("GET", S, "sessions:read"),
+    Operation("PATCH", S, "sessions:write", {"capacity": 3}, ETAG),
+    Operation("POST", f"{S}/start", "sessions:write"),
+    Operation("POST", f"{S}/end", "sessions:write", {"reason": "x"}),
+    Operation("POST", f"{S}/cancel", "sessions:write"),
+    Operation("POST", f"{S}/messages", "rooms:moderate", {"text": "x"}),
+    Operation("POST", f"{S}/participants", "participants:write", PERSON),
+    Operation("GET", f"{S}/participants", "participants:read"),
+    Operation("DELETE", f"{S}/participants?participant_id={{person}}", "participants:write"),
+    Operation("GET", P, "participants:read"),
+    Operation("PATCH", P, "participants:write", {"locale": "de"}, ETAG),
+    Operation("DELETE", P, "participants:write"),
+    Operation("POST", f"{P}/link", "participants:write"),
+    Operation("POST", "/webhooks", "webhooks:manage", HOOK),
+    Operation("GET", "/webhooks", "webhooks:manage"),
+    Operation("GET", W, "webhooks:manage"),
+    Operation("PATCH", W, "webhooks:manage", {"is_active": False}, ETAG),
+    Operation("DELETE", W, "webhooks:manage"),
+]
+ABOUT_ONE = [operation for operation in OPERATIONS if "{" in operation.path]
+IDS = {"session": str(uuid4()), "person": str(uuid4()), "webhook": str(uuid4())}
+# They have no caller with a token, each for its own reason.
+OPEN = {
+    "POST /oauth/token",
+    "GET /.well-known/jwks.json",
+    "GET /jitsi/keys/{name}",
+    "POST /j/{code}/token",
+    "GET /j/{code}/state",
+    "GET /health",
+    "GET /stats",
+    "GET /metrics",
+}
+
+
+@pytest.fixture
+def hers(alice: Hospital) -> dict[str, str]:
+    """Ids of what Alice has."""
+    session = alice.new_session()
+    person = alice.invite(session["id"])
+    hook = alice.post("/webhooks", json=HOOK)
+    assert hook.status_code == 201, hook.text
+    return {"session": session["id"], "person": person["id"], "webhook": hook.get_json()["id"]}
+
+
+def documented(app: Flask) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every operation of the API document as `METHOD /path`."""
+    document = app.test_client().get("/openapi.json").get_json()
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if method in ("get", "post", "put", "patch", "delete"):
+                yield f"{method.upper()} {path}", operation
+
+
+def test_the_table_above_holds_every_operation(app: Flask) -> None:
+    """A route that is added must be added here, with the scope its document names."""
+    found = dict(documented(app))
+    names = {"session": "{session_id}", "person": "{participant_id}", "webhook": "{webhook_id}"}
+    tabled = {str(o).partition("?")[0].format(**names): o.scope for o in OPERATIONS}
+    assert set(found) == set(tabled) | OPEN
+    for name, scope in tabled.items():
+        assert found[name]["security"] == [{"oauth2": [scope]}], name
+
+
+@pytest.mark.parametrize("operation", ABOUT_ONE, ids=str)
+def test_what_is_another_hospitals_is_not_there(
+    alice: Hospital, charlie: Hospital, hers: dict[str, str], operation: Operation
+) -> None:
+    """404, not 403, and word for word what an id that never existed gets."""
+    answer = operation.call(charlie, **hers)
+    never = operation.call(charlie, **IDS)
+    assert (answer.status_code, answer.get_json()) == (404, never.get_json())
+    kept = [alice.get(path.format(**hers)).get_json() for path in (S, P, W)]
+    assert [one["version"] for one in kept] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("path", ["/sessions", "/webhooks"])
+@pytest.mark.usefixtures("hers")
+def test_another_hospitals_list_is_empty(charlie: Hospital, path: str) -> None:
+    """Also with a filter that fits Alice's rows."""
+    assert charlie.get(path).get_json()["items"] == []
+
+
+def test_a_person_of_another_hospital_is_not_in_my_session(
+    charlie: Hospital, hers: dict[str, str]
+) -> None:
+    """The participant's id alone opens nothing."""
+    mine = charlie.new_session()["id"]
+    for operation in ABOUT_ONE:
+        if "{person}" in operation.path:
+            answer = operation.call(charlie, **{**hers, "session": mine})
+            assert answer.status_code == 404, operation
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_without_a_token_nothing_opens(alice: Hospital, operation: Operation) -> None:
+    """401, with what to send."""
+    for header in ("", "Bearer", "Bearer ", "Basic YTpi", f"Token {alice.token}"):
+        request = {**(operation.headers or {}), "Authorization": header}
+        client = alice.app.test_client()
+        answer = client.open(
+            operation.path.format(**IDS),
+            method=operation.method,
+            json=operation.body,
+            headers=request,
+        )
+        assert (answer.status_code, answer.get_json()["code"]) == (401, "token_missing")
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_every_other_scope_together_is_not_enough(
+    app: Flask, services: Services, operation: Operation
+) -> None:
+    """403, before anything is looked up, and audited with the client's name."""
+    others = [scope for scope in SCOPES if scope != operation.scope]
+    limited = admit_hospital(app, services, "Limited", scopes=others)
+    answer = operation.call(limited, **IDS)
+    assert (answer.status_code, answer.get_json()["code"]) == (403, "scope_missing")
+    assert operation.scope in answer.get_json()["detail"]
+    entry = audit_of(services, limited.organisation_id)[-1]
+    assert (entry.action, entry.outcome) == ("api.called", "refused")
+    assert (entry.actor_id, entry.detail) == (str(limited.client_id), {"code": "scope_missing"})
+
+
+class TestBadTokens:
+    """Tokens that are nearly right."""
+
+    def token(self, hospital: Hospital, **changes: Any) -> str:
+        """Return a token made as ours are, with something different."""
+        made: dict[str, Any] = {
+            "client_id": hospital.client_id,
+            "organisation_id": hospital.organisation_id,
+            "scopes": list(SCOPES),
+            "secret": hospital.app.extensions["teleconsult"].settings.api_token_secret[0],
+            "ttl_s": 900,
+            "now": utc_now(),
+        }
+        return issue_token(**{**made, **changes})
+
+    def forged(self, hospital: Hospital, kind: str) -> str:
+        """Return a token of one bad kind."""
+        head, body, signature = hospital.token.split(".")
+        claims = jwt.decode(hospital.token, options={"verify_signature": False})
+        secret = hospital.app.extensions["teleconsult"].settings.api_token_secret[0]
+        endless = {name: value for name, value in claims.items() if name != "exp"}
+        kinds = {
+            "altered": f"{head}.{encoded({**claims, 'org': str(uuid4())})}.{signature}",
+            "alg none": f"{encoded({'alg': 'none', 'typ': 'JWT'})}.{body}.",
+            "other secret": self.token(hospital, secret=bytes(32)),
+            "other algorithm": jwt.encode(claims, secret * 2, algorithm="HS512"),
+            "other issuer": jwt.encode({**claims, "iss": "x"}, secret, algorithm="HS256"),
+            "no end": jwt.encode(endless, secret, algorithm="HS256"),
+        }
+        return kinds.get(kind, kind)
+
+    @pytest.mark.parametrize(
+        "kind",
+        ["altered", "alg none", "other secret", "other algorithm", "other issuer", "no end",
+         "nonsense", "a.b.c", "é" * 20],
+    )  # fmt: skip
+    def test_a_token_that_is_not_ours_opens_nothing(
+        self, alice: Hospital, services: Services, kind: str
+    ) -> None:
+        """401, and a stranger's try is audited."""
+        before = len(audit_of(services, None))
+        answer = replace(alice, token=self.forged(alice, kind)).get("/sessions")
+        assert (answer.status_code, answer.get_json()["code"]) == (401, "token_invalid")
+        tries = audit_of(services, None)[before:]
+        assert [(t.action, t.detail) for t in tries] == [("api.called", {"code": "token_invalid"})]
+
+    def test_an_expired_token_says_so(self, alice: Hospital) -> None:
+        """So that a program gets a new one instead of giving up."""
+        old = self.token(alice, now=utc_now() - timedelta(hours=1))
+        answer = replace(alice, token=old).get("/sessions")
+        assert (answer.status_code, answer.get_json()["code"]) == (401, "token_expired")
+
+    def test_a_token_of_a_hospital_that_never_was_sees_nothing(self, alice: Hospital) -> None:
+        """Even one signed by us."""
+        lost = replace(alice, token=self.token(alice, organisation_id=uuid4()))
+        alice.new_session()
+        assert lost.get("/sessions").get_json()["items"] == []
+
+    def test_a_jitsi_token_opens_no_api(self, app: Flask, alice: Hospital) -> None:
+        """Two kinds of tokens that must not be mixed up."""
+        doctor = alice.invite(alice.new_session()["id"], "doctor")
+        click = app.test_client().post(doctor["link"][doctor["link"].index("/j/") :] + "/token")
+        answer = replace(alice, token=click.get_json()["jwt"]).get("/sessions")
+        assert (answer.status_code, answer.get_json()["code"]) == (401, "token_invalid")
+
+
+def encoded(value: dict[str, Any]) -> str:
+    """Return a part of a JWT."""
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")

@@ -1,0 +1,133 @@
+"""The pages of docs/ say what the code does: every error code, every event."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.db.constraints import CHECKS, CONFLICTS
+from app.events.types import EVENT_TYPES
+from app.rooms.admission import TEXTS
+from app.web.problems import HTTP_CODES
+from tests.conftest import repository
+
+# The twin in memory says it to tests only.
+NOT_ANSWERED = {"banned"}
+# Said in Prosody, by our modules.
+SAID_BY_PROSODY = {
+    "full", "waiting-for-host", "already-connected", "no-token", "no-conference", "unavailable",
+}  # fmt: skip
+
+
+def page(name: str) -> str:
+    """Return the text of a page."""
+    return (repository() / "docs" / name).read_text()
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    """Return the cells of each table row that begins with something in backquotes."""
+    found = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| `")]
+    return {cells[0].strip().strip("`"): [cell.strip() for cell in cells[1:]] for cells in found}
+
+
+def codes_in(tree: ast.AST) -> Iterator[str]:
+    """Yield each `code="…"` of a call; what a pattern fills in is written as …"""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg == "code":
+            yield from texts_of(node.value)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "problem":
+            yield from texts_of(node.args[1])
+
+
+def texts_of(node: ast.expr) -> Iterator[str]:
+    """Yield the text of a literal or a pattern."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.JoinedStr):
+        parts = [p.value if isinstance(p, ast.Constant) else "…" for p in node.values]
+        yield "".join(str(part) for part in parts)
+
+
+def codes_of_the_code() -> set[str]:
+    """Return every code the service may say, as far as the source shows it."""
+    folder = repository() / "app"
+    sources = [p for p in folder.rglob("*.py") if "localstack" not in p.parts]
+    found = {code for path in sources for code in codes_in(ast.parse(path.read_text()))}
+    tables = {code for code, *_ in CONFLICTS.values()} | {code for code, *_ in CHECKS.values()}
+    return (found | tables | set(HTTP_CODES.values())) - NOT_ANSWERED
+
+
+def test_every_error_code_is_documented() -> None:
+    """A program decides by it, so its author must find it."""
+    documented = rows(page("errors.md").split("## At the door")[0])
+    missing = {
+        code
+        for code in codes_of_the_code()
+        if not any(re.fullmatch(code.replace("…", ".+"), known) for known in documented)
+    }
+    assert missing == set()
+
+
+def test_no_code_is_documented_that_nobody_says() -> None:
+    """What is not said any more must leave the page."""
+    said = codes_of_the_code()
+    made = {"link_revoked", "link_expired"}  # of the barrier's name, in participants.links
+    unsaid = {
+        known
+        for known in rows(page("errors.md").split("## At the door")[0])
+        if not any(re.fullmatch(code.replace("…", ".+"), known) for code in said | made)
+    }
+    assert unsaid - {"http_…"} == set()
+
+
+def test_every_documented_error_says_what_it_means() -> None:
+    """Status and meaning are never empty; what to do is, where there is nothing to do."""
+    for code, cells in rows(page("errors.md").split("## At the door")[0]).items():
+        status, meaning, _ = cells
+        assert meaning, code
+        assert code.endswith("_…") or re.search(r"[45]\d\d|health", status) or not status, code
+
+
+def test_every_reason_at_the_door_of_a_room_is_documented() -> None:
+    """The service's own and the modules'."""
+    door = rows(page("errors.md").split("## At the door")[1])
+    assert {code for code, cells in door.items() if cells[0] == "service"} == set(TEXTS)
+    assert {code for code, cells in door.items() if cells[0] == "Prosody"} == SAID_BY_PROSODY
+
+
+@pytest.mark.parametrize("code", sorted(SAID_BY_PROSODY))
+def test_a_reason_said_by_prosody_is_in_its_modules(code: str) -> None:
+    """Documentation of Lua is checked against Lua."""
+    folder = repository() / "prosody-plugins"
+    lua = "\n".join(p.read_text() for p in folder.rglob("*.lua") if "spec" not in p.parts)
+    assert f'"{code}"' in lua
+
+
+def test_the_table_of_events_is_that_of_the_code() -> None:
+    """Name, meaning and the members of `data`, in the same order."""
+    documented = rows(page("events.md"))
+    assert documented == {
+        t.name: [t.meaning, ", ".join(f"`{d}`" for d in t.data)] for t in EVENT_TYPES.values()
+    }
+
+
+def test_every_event_has_an_example_with_exactly_its_members() -> None:
+    """Receivers are written after the examples."""
+    blocks = re.findall(r"```json\n(.*?)```", page("events.md"), re.DOTALL)
+    examples = {one["type"]: one for one in map(json.loads, blocks)}
+    assert list(examples) == list(EVENT_TYPES)
+    for name, example in examples.items():
+        assert set(example) == {
+            "id", "type", "timestamp", "sequence", "organisation_id", "data",
+        }  # fmt: skip
+        assert set(example["data"]) == {"session_id", *EVENT_TYPES[name].data}
+
+
+def test_links_between_the_pages_lead_somewhere() -> None:
+    """A page that moved is noticed."""
+    for source in [repository() / "README.md", *(repository() / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", source.read_text()):
+            assert (source.parent / Path(target)).exists(), f"{source.name}: {target}"
