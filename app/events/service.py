@@ -5,16 +5,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, text
-from sqlalchemy.dialects.postgresql import JSONB
+import orjson
 from sqlalchemy.orm import Session
 
+from app.db.engine import run
 from app.events.types import EVENT_TYPES
 from app.ids import new_id
 
-APPEND = text(
-    "SELECT teleconference.append_event(:id, :session_id, :type, :data, :now)"
-).bindparams(bindparam("data", type_=JSONB))
+# Straight on the driver, as at every change.
+APPEND = "SELECT teleconference.append_event(%s, %s, %s, %s, %s)"
 
 
 def append(
@@ -27,13 +26,6 @@ def append(
     """
     assert type_ in EVENT_TYPES, type_
     event_id = new_id()
-    payload = {"session_id": str(session_id), **data}
-    parameters = {
-        "id": event_id,
-        "session_id": session_id,
-        "type": type_,
-        "data": payload,
-        "now": now,
-    }
-    db.execute(APPEND, parameters)
+    payload = orjson.dumps({"session_id": str(session_id), **data}).decode()
+    run(db, APPEND, (event_id, session_id, type_, payload, now))
     return event_id

@@ -6,8 +6,10 @@ refused, fit ones taken, and methods the document does not name answered with 40
 """
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import schemathesis
@@ -49,7 +51,9 @@ class Served:
 
 
 served = Served()
-schema = schemathesis.openapi.from_dict(json.loads(openapi_text()))
+METHODS = {"get", "post", "put", "patch", "delete"}
+DOCUMENT = json.loads(openapi_text())
+schema = schemathesis.openapi.from_dict(DOCUMENT)
 schema.app = served
 # RFC 6585: the right answer to a change without `If-Match`, which schemathesis does not expect.
 schema.config.checks.missing_required_header.expected_statuses = ["401", "422", "428"]
@@ -100,6 +104,9 @@ def existing(hospital: Hospital, names: set[str]) -> dict[str, str]:
         ids["session_id"] = hospital.new_session()["id"]
     if "participant_id" in names:
         ids["participant_id"] = hospital.invite(ids["session_id"])["id"]
+    if "webhook_id" in names:
+        address = {"url": f"https://hospital.example/{uuid4()}"}
+        ids["webhook_id"] = hospital.post("/webhooks", json=address).get_json()["id"]
     return ids
 
 
@@ -110,23 +117,41 @@ def make_possible(body: dict[str, Any]) -> None:
     if end and not (start and start < end):
         del body["planned_end"]
     if "url" in body:
-        body["url"] = "https://hospital.example/hook"
+        body["url"] = f"https://hospital.example/{uuid4()}"
     if body.get("secret") is not None:
         body["secret"] = encode_secret(bytes(32))
 
 
-@schema.parametrize()
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
-def test_generated_requests_find_nothing(case: Any, alice: Hospital) -> None:
-    """Issue, "It holds when": schemathesis over the document finds nothing."""
-    bring_to_life(case, alice)
-    case.call_and_validate(headers={"Authorization": f"Bearer {alice.token}"})
+def checked(operation: str) -> Any:
+    """Return the test of one operation. Each has a name of its own: schemathesis names all tests of
+    one function alike, and pytest-xdist takes tests of one name for one test."""
+
+    def check(case: Any, alice: Hospital) -> None:
+        bring_to_life(case, alice)
+        case.call_and_validate(headers={"Authorization": f"Bearer {alice.token}"})
+
+    run = settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    return schema.include(name=operation).parametrize()(run(check))
+
+
+def name_of(operation: str) -> str:
+    """Return the name of an operation's test."""
+    return "test_" + re.sub(r"[^A-Za-z]+", "_", operation).strip("_").lower()
+
+
+OPERATIONS = [
+    f"{method.upper()} {path}"
+    for path, item in DOCUMENT["paths"].items()
+    for method in METHODS.intersection(item)
+]
+# Issue, "It holds when": schemathesis over the document finds nothing.
+globals().update({name_of(operation): checked(operation) for operation in sorted(OPERATIONS)})
 
 
 def test_the_document_is_valid_openapi(app: Flask) -> None:

@@ -1,5 +1,6 @@
 """The SMTP adapter against a real server: what is worth another try, and what is not."""
 
+import socket
 from collections.abc import Iterator
 from email.message import EmailMessage
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
+from app.adapters import smtp
 from app.adapters.smtp import SmtpMailer
 from app.errors import DomainError, Invalid, Unavailable
 from app.localstack import Ports
@@ -109,6 +111,16 @@ def test_a_server_without_tls_is_not_used_when_tls_is_demanded(
 def test_nobody_listening_is_worth_another_try() -> None:
     """The mail server restarts."""
     assert isinstance(refusal(mailer(1)), Unavailable)
+
+
+def test_a_server_that_says_nothing_is_told_from_one_that_hangs_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The worker leaves a silent one alone for a while."""
+    monkeypatch.setattr(smtp, "TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert refusal(mailer(silent.getsockname()[1])).code == "no_answer"
+    assert refusal(mailer(1)).code == "no_connection"
 
 
 def test_without_a_mail_server_no_attempt_is_made() -> None:
