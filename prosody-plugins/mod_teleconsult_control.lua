@@ -1,18 +1,23 @@
--- Who may command the rooms: the service, from its gateway component and from nobody else, with commands of its own; and
--- moderators inside a room with those of XEP-0045.
+-- Who may do what in the rooms: the service, from its gateway component and from nobody else, with commands of its own; and
+-- the people inside what XEP-0045 and their permissions allow.
 -- Load on: the MUC component, with teleconsult_room.
--- Events: iq-set/host with <command xmlns='urn:teleconsult:control:1'>, iq-*/bare with queries of muc#admin and muc#owner.
--- Options: teleconsult_gateway (the component's address), and those of service.lib.
+-- Events: iq-set/host with <command xmlns='urn:teleconsult:control:1'>, iq-*/bare with queries of muc#admin and muc#owner,
+--   message/full, muc-occupant-groupchat, muc-pre-set-role.
+-- Options: teleconsult_gateway (the component's address), teleconsult_ban_ttl (s somebody who was put out for good is
+--   remembered here, default 8 days), and those of service.lib.
 
 local array = require "util.array";
 local jid = require "util.jid";
 local json = require "util.json";
 local st = require "util.stanza";
+local storagemanager = require "core.storagemanager";
 local uuid = require "util.uuid";
 
+local bans = module:require "teleconsult/bans";
 local commands = module:require "teleconsult/commands";
 local occupancy = module:require "teleconsult/occupancy";
 local refusal = module:require "teleconsult/refusal";
+local rights = module:require "teleconsult/rights";
 local service = module:require "teleconsult/service";
 local muc = module:depends "muc";
 module:depends "teleconsult_room";
@@ -22,9 +27,26 @@ local XMLNS_ADMIN = "http://jabber.org/protocol/muc#admin";
 local XMLNS_OWNER = "http://jabber.org/protocol/muc#owner";
 -- The MUC itself answers at -2.
 local BEFORE_THE_MUC = 10;
+-- muc-occupant-groupchat: at 50 the MUC turns away who is not in the room, at 20 it takes a subject.
+local BEFORE_THE_SUBJECT = 40;
+local DAY = 86400; -- seconds
 
 local gateway = module:get_option_string("teleconsult_gateway");
 if not gateway then error("teleconsult_gateway must be set", 0); end
+
+-- Not open_store: Jitsi's configuration has this component keep everything in memory.
+local function open_bans()
+	local state, disk = service.state, storagemanager.load_driver(module.host, "internal");
+	state.banned = state.banned or {};
+	state.bans = bans.new({
+		entries = state.banned; store = disk:open("teleconsult_bans", "keyval"); now = os.time;
+		-- a multiple of what any token lives
+		ttl = module:get_option_number("teleconsult_ban_ttl", 8 * DAY);
+		log = function (level, ...) module:log(level, ...); end;
+	});
+	state.bans:load();
+	module:add_timer(DAY, function () state.bans:forget_expired(); return DAY; end);
+end
 
 local function find_room(node)
 	local room = muc.get_room_from_jid(jid.join(node, module.host));
@@ -46,12 +68,8 @@ local handlers = {};
 
 function handlers.kick(args)
 	void_answers();
+	if args.ban then service.state.bans:add(args.participant_id); end
 	local room, records, occupants = records_of(args.room, args.participant_id);
-	if args.ban and room then
-		occupants = occupants or occupancy.new(uuid.generate());
-		room.teleconsult = occupants;
-		occupants.banned[args.participant_id] = true;
-	end
 	for _, record in ipairs(records) do
 		occupancy.give_reason(occupants, record.nick, "kicked");
 		room:set_role(true, record.nick, nil, args.reason);
@@ -144,6 +162,13 @@ local function on_command(event)
 	return true;
 end
 
+-- Somebody in a room, and what the service lets them do; nil when they are not in it.
+local function inside(room, full_jid)
+	local occupant = room:get_occupant_by_real_jid(full_jid);
+	local record = occupant and room.teleconsult and room.teleconsult.records[occupant.nick];
+	return occupant, record and record.policy.permissions or {};
+end
+
 -- Prosody judges most of these queries itself, but not all: reserving a nickname for somebody puts its present holder out
 -- before anybody asks who wants it reserved (handle_admin_query_set_command in muc.lib.lua of 0.12.3 and 13.0.1). So nobody
 -- gets that far who does not moderate this room from within.
@@ -152,14 +177,43 @@ local function on_room_query(event)
 	if service.is_system(iq.attr.from) then return; end
 	local node = jid.split(iq.attr.to);
 	local room = find_room(node);
-	local occupant = room and room:get_occupant_by_real_jid(iq.attr.from);
-	if room and not (occupant and occupant.role == "moderator") then
-		return forbid(origin, iq, node, "not-moderator");
-	end
+	if not room then return; end
+	local occupant, permissions = inside(room, iq.attr.from);
+	local code = rights.against_query(iq.tags[1], permissions, occupant and occupant.role);
+	if code then return forbid(origin, iq, node, code); end
 end
+
+-- Not put on record: it would be one entry for every line somebody types.
+local function check_message(origin, message, room)
+	local occupant, permissions = inside(room, message.attr.from);
+	if not occupant or service.is_system(message.attr.from) then return; end
+	local code = rights.against_message(message, permissions, occupant.role);
+	if not code then return; end
+	origin.send(st.error_reply(message, "auth", "forbidden", refusal.text(code), room.jid));
+	return true;
+end
+
+local function on_private_message(event)
+	local message = event.stanza;
+	local room = message.attr.type ~= "error" and muc.get_room_from_jid(jid.bare(message.attr.to));
+	if room then return check_message(event.origin, message, room); end
+end
+
+-- Putting out the focus or the recorder would end the conference or the recording for everybody.
+local function protect_system(event)
+	if not service.is_system(event.occupant.bare_jid) or service.is_system(event.actor) then return; end
+	event.allowed, event.error, event.condition = false, "cancel", "not-allowed";
+end
+
+open_bans();
 
 module:hook("iq-set/host/" .. XMLNS .. ":command", on_command);
 for _, query in ipairs({ XMLNS_ADMIN .. ":query", XMLNS_OWNER .. ":query" }) do
 	module:hook("iq-set/bare/" .. query, on_room_query, BEFORE_THE_MUC);
 	module:hook("iq-get/bare/" .. query, on_room_query, BEFORE_THE_MUC);
 end
+module:hook("message/full", on_private_message, BEFORE_THE_MUC);
+module:hook("muc-occupant-groupchat", function (event)
+	return check_message(event.origin, event.stanza, event.room);
+end, BEFORE_THE_SUBJECT);
+module:hook("muc-pre-set-role", protect_system);

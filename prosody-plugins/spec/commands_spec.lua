@@ -21,6 +21,8 @@ describe("commands.check", function ()
 		["a ban that is no boolean"] = { "kick", { room = "abc"; participant_id = "p"; ban = "yes" }, "ban" };
 		["an affiliation nobody may get"] = { "affiliate", { room = "abc"; participant_id = "p"; affiliation = "outcast" }, "affiliation" };
 		["an empty text"] = { "message", { room = "abc"; text = "" }, "text" };
+		["a text XML does not allow"] = { "message", { room = "abc"; text = "a\239\191\190" }, "text" };
+		["a reason XML does not allow"] = { "end", { room = "abc"; reason = "a\1" }, "reason" };
 		["an endless text"] = { "message", { room = "abc"; text = ("x"):rep(4001) }, "text" };
 	}) do
 		it("refuses " .. name, function ()

@@ -3,7 +3,7 @@ local person = dofile("teleconsult/person.lib.lua");
 local function claims(changes)
 	local all = {
 		room = "r"; jti = "t"; exp = 100;
-		context = { user = { id = "p"; name = "N"; affiliation = "owner" } };
+		context = { user = { id = "p"; name = "N"; affiliation = "owner" }; features = { ["send-groupchat"] = true } };
 		teleconsult = { role = "doctor"; session = "s"; link = "l" };
 	};
 	for key, value in pairs(changes or {}) do all[key] = value or nil; end
@@ -30,7 +30,7 @@ describe("person.of", function ()
 		local who = people(claims()).of(session());
 		assert.same({
 			participant_id = "p"; token_id = "t"; token_room = "r"; link_id = "l"; session_id = "s";
-			role = "doctor"; affiliation = "owner"; expires = 100;
+			role = "doctor"; affiliation = "owner"; may_chat = true; expires = 100;
 		}, who);
 	end);
 

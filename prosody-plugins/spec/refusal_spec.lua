@@ -25,6 +25,7 @@ describe("refusal.text", function ()
 
 	it("is not longer than a sentence", function ()
 		assert.equal(#"removed: " + 200, #refusal.text("removed", ("x"):rep(1000)));
+		assert.equal("removed: " .. ("x"):rep(199), refusal.text("removed", ("x"):rep(199) .. "é"));
 	end);
 end);
 

@@ -12,7 +12,8 @@ local function signer(key)
 	});
 end
 
-local function answer(id, timestamp, body, key)
+local function answer(question, timestamp, body, key)
+	local id = question .. ".answer";
 	local mac = signer(key or "k").sign(id, timestamp, body):gsub("%s", "");
 	return { ["webhook-id"] = id; ["webhook-timestamp"] = timestamp; ["webhook-signature"] = mac };
 end
@@ -41,11 +42,13 @@ describe("signature", function ()
 	it("accepts its own answer, also among other signatures", function ()
 		local headers = answer("id", "100", "body");
 		assert.is_true(signer("k").check("id", headers, "body", 100));
-		headers["webhook-signature"] = "v1,old v1,k<id.100.body>";
+		headers["webhook-signature"] = "v1,old v1,k<id.answer.100.body>";
 		assert.is_true(signer("k").check("id", headers, "body", 100));
 	end);
 
+	local reflected = { ["webhook-id"] = "id"; ["webhook-timestamp"] = "100"; ["webhook-signature"] = "v1,k<id.100.body>" };
 	local cases = {
+		{ "its own question sent back", reflected, "body", 100, "answer to another request" };
 		{ "another body", answer("id", "100", "body"), "changed", 100, "signature" };
 		{ "another key", answer("id", "100", "body", "x"), "body", 100, "signature" };
 		{ "the answer to another request", answer("other", "100", "body"), "body", 100, "answer to another request" };

@@ -1,6 +1,8 @@
 -- May this person enter this room now? The answers of the API, made safe to use, and the rules only Prosody can apply
 -- without a race: room for one more, a host present, one live connection per token. Pure.
 
+local text = module:require "teleconsult/text";
+
 local admission = {};
 
 -- Conference request and join follow each other within milliseconds. An answer this young is used for both, which halves
@@ -22,9 +24,9 @@ local function as_set(permissions)
 end
 
 local function read_refusal(answer)
-	local code, text = answer.code, answer.text;
+	local code, sentence = answer.code, answer.text;
 	if type(code) ~= "string" or not code:match("^[a-z][a-z%-]*$") then return nil; end
-	return { allow = false; code = code; text = type(text) == "string" and text or nil };
+	return { allow = false; code = code; text = type(sentence) == "string" and text.is_xml(sentence) and sentence or nil };
 end
 
 -- The API's answer as a policy, or nil when it is not one we can trust to mean anything.
@@ -46,7 +48,8 @@ function admission.read(answer, participant_id)
 end
 
 -- Without the API and with the option "token": what the token alone says. Nobody is let in by an expired token or one of
--- another room; who may moderate counts as host, since the token does not carry the permissions.
+-- another room. The token does not carry the permissions but shows two: who may moderate, who then also counts as host, and
+-- who may chat. Nobody may end a session on a token alone.
 function admission.from_token(person, node, now, capacity)
 	if person.token_room ~= node then return { allow = false; code = "wrong-room" }; end
 	if not person.expires or now >= person.expires then return { allow = false; code = "token-expired" }; end
@@ -59,7 +62,7 @@ function admission.from_token(person, node, now, capacity)
 		affiliation = owner and "owner" or "member";
 		host = owner;
 		capacity = capacity;
-		permissions = {};
+		permissions = { moderate = owner; chat = person.may_chat };
 	};
 end
 
@@ -71,7 +74,6 @@ end
 -- What stands against entering, as a refusal code, or nil. Must run without waiting between it and the join.
 -- state: see occupancy; live_token(record): the token in use on that person's connection, nil when it does not answer.
 function admission.judge(policy, person, state, live_token)
-	if state.banned[person.participant_id] then return "banned"; end
 	local others, host_present = 0, policy.host;
 	for _, record in pairs(state.records) do
 		if record.participant_id ~= person.participant_id then

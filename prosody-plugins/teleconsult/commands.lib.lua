@@ -1,11 +1,13 @@
 -- The arguments of every command, as a table that says what each must be. Pure.
 
+local text = module:require "teleconsult/text";
+
 local LONGEST_TEXT = 4000; -- bytes
 
 local commands = {};
 
 local function is_text(value)
-	return type(value) == "string" and value ~= "" and #value <= LONGEST_TEXT;
+	return type(value) == "string" and value ~= "" and #value <= LONGEST_TEXT and text.is_xml(value);
 end
 
 local function is_room(value)

@@ -1,4 +1,6 @@
 -- The shapes of what we tell the API. Ids only: no name, no address, no token. Pure.
+-- `seq` counts the events of one life of a room, which `room_instance` names: for whoever reads logs and looks for what was
+-- lost. The API does not need them, since one batch is on the wire at a time and ids tell repeats.
 
 local events = {};
 

@@ -4,7 +4,7 @@
 local occupancy = {};
 
 function occupancy.new(instance)
-	return { instance = instance; seq = 0; records = {}; reasons = {}; banned = {}; count = 0 };
+	return { instance = instance; seq = 0; records = {}; reasons = {}; count = 0 };
 end
 
 function occupancy.next_seq(state)

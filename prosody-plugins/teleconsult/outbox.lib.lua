@@ -28,8 +28,10 @@ function outbox.open(service)
 		log = function (level, ...) module:log(level, ...); end;
 		post = function (batch, done)
 			service.api.post("/internal/rooms/events", batch, function (answer, reason)
-				if not answer then module:log("warn", "room events were not taken: %s", reason); end
-				done(answer ~= nil);
+				-- a number below the batch's size is fine: the API passes over what it cannot read
+				local taken = answer ~= nil and type(answer.accepted) == "number";
+				if not taken then module:log("warn", "room events were not taken: %s", reason or "malformed"); end
+				done(taken);
 			end);
 		end;
 	});

@@ -15,7 +15,8 @@ local function table_or_empty(value)
 end
 
 local function from_claims(claims)
-	local user = table_or_empty(table_or_empty(claims.context).user);
+	local context = table_or_empty(claims.context);
+	local user = table_or_empty(context.user);
 	local ours = table_or_empty(claims.teleconsult);
 	return {
 		participant_id = text(user.id);
@@ -25,6 +26,7 @@ local function from_claims(claims)
 		session_id = text(ours.session);
 		role = text(ours.role);
 		affiliation = text(user.affiliation);
+		may_chat = table_or_empty(context.features)["send-groupchat"] == true;
 		expires = type(claims.exp) == "number" and claims.exp or nil;
 	};
 end

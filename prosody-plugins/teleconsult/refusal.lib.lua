@@ -1,6 +1,8 @@
 -- What a client is told when it is refused: "<code>: <English sentence>". The pages know the codes and have their own words.
 -- Pure, but for the stanza builder that is handed in.
 
+local text = module:require "teleconsult/text";
+
 local refusal = {};
 
 local XMLNS_FOCUS = "http://jitsi.org/protocol/focus";
@@ -10,6 +12,8 @@ local LONGEST_TEXT = 200; -- bytes of a sentence from outside
 local KNOWN = {
 	["already-connected"] = { "This link is already in use on another connection.", 409 };
 	["banned"] = { "You were removed from this room.", 403 };
+	["chat-not-allowed"] = { "You may not write in this session.", 403 };
+	["end-not-allowed"] = { "You may not end this session.", 403 };
 	["full"] = { "The room is full.", 409 };
 	["nick-change"] = { "A nickname cannot be changed during a session.", 403 };
 	["nick-taken"] = { "This nickname is in use.", 409 };
@@ -32,7 +36,7 @@ local UNKNOWN = { "You may not enter this room.", 403 };
 
 function refusal.text(code, sentence)
 	local known = KNOWN[code] or UNKNOWN;
-	return code .. ": " .. (sentence and sentence:sub(1, LONGEST_TEXT) or known[1]);
+	return code .. ": " .. (sentence and text.cut(sentence, LONGEST_TEXT) or known[1]);
 end
 
 function refusal.number(code)

@@ -1,6 +1,6 @@
 -- Tell the API what happened, in the order it happened: one batch in flight, repeated with the same ids until it is taken.
--- The queue is bounded. When it is full the oldest event goes: the API sees the gap in `seq` and reconciles with the room.
--- Pure: sending, timer and log are handed in.
+-- The queue is bounded. When it is full the oldest event goes and stays lost: later events, and the API's own comparisons
+-- with the rooms, put right who is present. Pure: sending, timer and log are handed in.
 
 local BATCH = 50; -- events in one request (the API's limit)
 local FIRST_RETRY, LAST_RETRY = 0.5, 10; -- seconds
@@ -93,7 +93,7 @@ function Sender:push(event)
 end
 
 -- For what strangers can cause at will (refusals): it may fill half of the queue, never push out facts about people.
--- The event is made only when it is taken, so that a refused one leaves no gap in the numbers.
+-- The event is made only when it is taken, so that a gap in its numbers always means a lost fact.
 function Sender:push_if_roomy(make_event)
 	if sender.length(self.queue) * 2 >= self.deps.limit then
 		self.queue.dropped = self.queue.dropped + 1;

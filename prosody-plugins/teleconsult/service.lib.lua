@@ -142,6 +142,12 @@ local function without_api(who, node, reason)
 	return policy;
 end
 
+-- Without teleconsult_control nobody is ever banned.
+local function is_banned(who)
+	local bans = service.state.bans;
+	return bans ~= nil and bans:holds(who.participant_id);
+end
+
 local function question(stage, who, node)
 	return {
 		stage = stage; room = node; participant_id = who.participant_id;
@@ -162,6 +168,7 @@ function service.ask(stage, who, room_jid)
 		service.state.ended:set(node, nil);
 	end
 	policy = policy or without_api(who, node, reason or "malformed");
+	if policy.allow and is_banned(who) then policy = { allow = false; code = "banned"; is_local = true }; end
 	policy.generation, policy.at = generation, time.monotonic();
 	policy.room, policy.token_id = room_jid, who.token_id;
 	return policy;

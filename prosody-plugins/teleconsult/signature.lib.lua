@@ -1,6 +1,9 @@
 -- Sign and check HTTP bodies as the Standard Webhooks specification says: HMAC-SHA256 over "id.timestamp.body".
 -- Pure: the hash and base64 functions are handed in, so that the specs run outside Prosody.
 
+-- Question and answer are signed with the same key. The answer's id differs, so that our own question sent back to us, or
+-- an answer sent to the API, proves nothing.
+local ANSWER = ".answer";
 local TOLERANCE = 300; -- seconds an answer's timestamp may differ from our clock
 
 local signature = {};
@@ -34,10 +37,10 @@ function signature.new(deps)
 		local given_id, timestamp = headers["webhook-id"], headers["webhook-timestamp"];
 		local header = headers["webhook-signature"];
 		if not (given_id and timestamp and header) then return false, "unsigned"; end
-		if given_id ~= id then return false, "answer to another request"; end
+		if given_id ~= id .. ANSWER then return false, "answer to another request"; end
 		local seconds = tonumber(timestamp);
 		if not seconds or math.abs(now - seconds) > TOLERANCE then return false, "timestamp"; end
-		if not matches(header, sign(id, timestamp, body)) then return false, "signature"; end
+		if not matches(header, sign(given_id, timestamp, body)) then return false, "signature"; end
 		return true;
 	end
 
