@@ -1,7 +1,6 @@
 """The gateway's side of Redis: orders in, answers and signs of life out."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -43,7 +42,6 @@ class Command:
     id: str
     name: str
     args: dict[str, Any]
-    queued_at: float
 
 
 # Sends a command to Prosody (name, args, seconds to wait) and returns its answer.
@@ -113,7 +111,7 @@ async def _take(redis: Redis) -> bytes | None:
 
 async def _serve(redis: Redis, send: Send, message: bytes) -> None:
     command = _read(message)
-    if command is None or _is_stale(command):
+    if command is None or not await _is_wanted(redis, command):
         return
     answer = await _answer(send, command)
     key = f"{redis_keys.REPLY}{command.id}"
@@ -129,21 +127,22 @@ async def _serve(redis: Redis, send: Send, message: bytes) -> None:
 def _read(message: bytes) -> Command | None:
     try:
         content = orjson.loads(message)
-        return Command(
-            str(content["id"]), str(content["name"]), content["args"], float(content["queued_at"])
-        )
+        return Command(str(content["id"]), str(content["name"]), content["args"])
     except (ValueError, KeyError, TypeError):
         log.warning("gateway_order_unreadable", size_bytes=len(message))
         return None
 
 
-def _is_stale(command: Command) -> bool:
-    """Pass over what waited too long: a message nobody expects any more, or an order that the
-    sweep repeats anyway."""
-    is_stale = time.time() - command.queued_at > redis_keys.STALE_AFTER_S
-    if is_stale:
-        log.warning("gateway_order_stale", order_id=command.id)
-    return is_stale
+async def _is_wanted(redis: Redis, command: Command) -> bool:
+    """Claim an order. Passed over is what waited too long, a message nobody expects any more or an
+    order that the sweep repeats anyway, and the second of two that are the same."""
+    try:
+        is_wanted = await redis.getdel(f"{redis_keys.WANTED}{command.id}") is not None
+    except RedisError:
+        is_wanted = False
+    if not is_wanted:
+        log.warning("gateway_order_passed_over", order_id=command.id)
+    return is_wanted
 
 
 async def _answer(send: Send, command: Command) -> dict[str, Any]:

@@ -4,22 +4,26 @@ Jobs run in the process itself (`SimpleWorker`), without a fork for each: a fork
 connection anew and was measured at 19 ms from enqueued to finished and about 50 jobs per second,
 against 5 ms and 250. Our jobs need no protection from each other: they catch their errors, and
 when a process dies all the same, leases bring its rows back.
+
+Mail has a thread of its own: a mail server that lets us wait would hold up the webhooks.
 """
 
 import time
-from threading import Event
+from threading import Lock, Thread
 from types import FrameType
 
 import structlog
 from redis import Redis
-from rq import SimpleWorker
+from rq import Queue, SimpleWorker
 from rq.exceptions import StopRequested
+from rq.job import Job
 from rq.serializers import JSONSerializer
-from rq.worker import DequeueStrategy, WorkerStatus
+from rq.timeouts import TimerDeathPenalty
+from rq.worker import WorkerStatus
 
 from app.services import Services
 from workers.jobs.context import JobContext, hold
-from workers.jobs.wakeups import Wakeups, connect, queues
+from workers.jobs.wakeups import DELIVERIES, MAIL, Wakeups, connect, queue
 from workers.schedule import Backoff, Stop, place_of
 
 log = structlog.get_logger()
@@ -27,6 +31,8 @@ log = structlog.get_logger()
 # How long Redis remembers a worker that died; also bounds how long one wait for a job lasts.
 WORKER_TTL_S = 60
 SETTLED_AFTER_S = 10.0
+# How long the end of the process waits for a message in mid-sending; what is cut off is sent again.
+LAST_MAIL_S = 8.0
 
 
 class InProcessWorker(SimpleWorker):
@@ -34,11 +40,11 @@ class InProcessWorker(SimpleWorker):
 
     log_result_lifespan = False
     max_connection_wait_time = 2.0
-    stopping: Event
+    stop: Stop
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """End after the current job; unlike RQ's own, without asking Redis, which may be away."""
-        self.stopping.set()
+        self.stop.set()
         self._stop_requested = True
         if self.get_state() != WorkerStatus.BUSY:
             raise StopRequested
@@ -50,18 +56,42 @@ class InProcessWorker(SimpleWorker):
         """Nothing was subscribed."""
 
 
+class ThreadWorker(InProcessWorker):
+    """The same beside the main thread, which alone gets signals. It ends with the process, so who
+    ends that waits for `at_work`."""
+
+    death_penalty_class = TimerDeathPenalty
+    at_work = Lock()
+
+    def _install_signal_handlers(self) -> None:
+        """Leave signals to the main thread."""
+
+    def perform_job(self, job: Job, queue: Queue) -> bool:
+        """Do one job."""
+        with self.at_work:
+            return super().perform_job(job, queue)
+
+
 def run(services: Services) -> None:
     """Work until SIGTERM or SIGINT; wait for Redis and PostgreSQL when they are away."""
     stop = Stop()
     stop.install()
     url = services.settings.redis_url
     hold(JobContext(services, Wakeups(connect(url)), stop.event))
+    mail = (ThreadWorker, MAIL, url, stop)
+    Thread(target=_keep_working, args=mail, name="mail", daemon=True).start()
     log.info("worker_started")
+    _keep_working(InProcessWorker, DELIVERIES, url, stop)
+    ThreadWorker.at_work.acquire(timeout=LAST_MAIL_S)
+    log.info("worker_stopped")
+
+
+def _keep_working(kind: type[InProcessWorker], name: str, url: str, stop: Stop) -> None:
     backoff = Backoff()
     while not stop.is_set():
         began = time.monotonic()
         try:
-            _work(url, stop)
+            _work(kind, name, url, stop)
         except StopRequested:
             break  # the signal came between two rounds
         except Exception as error:  # noqa: BLE001 - whatever it was, work goes on
@@ -69,22 +99,21 @@ def run(services: Services) -> None:
         if time.monotonic() - began > SETTLED_AFTER_S:
             backoff.reset()
         stop.sleep(backoff.next_s())
-    log.info("worker_stopped")
 
 
-def _work(url: str, stop: Stop) -> None:
+def _work(kind: type[InProcessWorker], name: str, url: str, stop: Stop) -> None:
     # A client of its own: RQ sets a timeout on it that suits its long waits, and nobody else's.
     redis = Redis.from_url(url, socket_connect_timeout=2.0, socket_keepalive=True)
-    worker = InProcessWorker(
-        queues(redis),
+    worker = kind(
+        [queue(name, redis)],
         connection=redis,
         serializer=JSONSerializer,
         default_result_ttl=0,
         worker_ttl=WORKER_TTL_S,
         log_job_description=False,
     )
-    worker.stopping = stop.event
+    worker.stop = stop
     try:
-        worker.work(logging_level="WARNING", dequeue_strategy=DequeueStrategy.ROUND_ROBIN)
+        worker.work(logging_level="WARNING")
     finally:
         redis.close()

@@ -37,14 +37,7 @@ RELAY_LOCK = 7_230_902  # any number, the same for every relay
 
 # One relay at a time: two could make the deliveries of a session in the wrong order.
 LOCK = text("SELECT pg_try_advisory_xact_lock(:key)")
-# All unrelayed events of the sessions found, not only the oldest ones: ids are made before the
-# session is locked, so their order is not exactly the order of the sequence.
-CLAIM = text("""
-    UPDATE teleconference.events SET relayed_at = :now
-    WHERE relayed_at IS NULL AND session_id IN (
-      SELECT session_id FROM teleconference.events
-      WHERE relayed_at IS NULL ORDER BY id LIMIT :limit)
-    RETURNING id, organisation_id, session_id, sequence, type, data""")
+CLAIM = text("SELECT * FROM teleconference.claim_events(:limit, :now)")  # see migration 0010
 PURGE = text("SELECT teleconference.purge_expired(:now)")
 
 

@@ -1,5 +1,6 @@
 """Twins in memory of what lies outside: real code, for tests and for trying things out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,7 +70,13 @@ class MemoryRooms:
     def _end(self, room: str, reason: str = "") -> dict[str, Any]:
         return {"existed": self.rooms.pop(room, None) is not None}
 
-    def _affiliate(self, room: str, participant_id: str, affiliation: str) -> dict[str, Any]:
+    def _affiliate(
+        self,
+        room: str,
+        participant_id: str,
+        affiliation: str,
+        permissions: Mapping[str, bool] | None = None,
+    ) -> dict[str, Any]:
         live = self.rooms.get(room)
         if live is None or participant_id not in live.occupants:
             return {"present": False}

@@ -190,9 +190,12 @@ def change_participant(
     if "permissions" not in values:
         return participant, None
     session = sessions.get(db, organisation_id=organisation_id, session_id=session_id)
-    is_moderator = Permission.MODERATE in _rights(db, session, participant)
     order = commands.affiliate(
-        db, Target.of(session), participant_id=participant_id, moderator=is_moderator, now=now
+        db,
+        Target.of(session),
+        participant_id=participant_id,
+        permissions=_rights(db, session, participant),
+        now=now,
     )
     return participant, order
 

@@ -5,7 +5,7 @@ once after the commit, and repeated by the relay's sweep until the room confirms
 be carried out twice without harm. A message is the exception: it is said now or not at all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from app.db.base import UtcDateTime
 from app.errors import Conflict, Unavailable
 from app.ids import new_id
+from app.participants.permissions import Permission
 from app.ports import RoomOrder
 from app.rooms.models import RoomCommand
 from app.services import Services
@@ -67,7 +68,7 @@ def kick(
     now: datetime,
     ban: bool = True,
 ) -> RoomOrder:
-    """Order that a person is put out; with `ban` not to be let in again while the room lives.
+    """Order that a person is put out; with `ban` not to be let in again.
 
     Without it, a repeat of an unheard order puts out once more who came back meanwhile.
     """
@@ -81,16 +82,25 @@ def end(db: Session, target: Target, *, reason: str, now: datetime) -> RoomOrder
 
 
 def affiliate(
-    db: Session, target: Target, *, participant_id: UUID, moderator: bool, now: datetime
+    db: Session,
+    target: Target,
+    *,
+    participant_id: UUID,
+    permissions: Collection[Permission],
+    now: datetime,
 ) -> RoomOrder:
-    """Order that a person in the room becomes, or ceases to be, a moderator.
+    """Order that a person in the room may from now on do just this.
 
     An older order about the same person that still waits is dropped: carried out later than this
     one, it would undo it.
     """
     _drop_waiting_affiliations(db, target, participant_id, now)
-    affiliation = "owner" if moderator else "member"
-    args = {"participant_id": str(participant_id), "affiliation": affiliation}
+    args = {
+        "participant_id": str(participant_id),
+        "affiliation": "owner" if Permission.MODERATE in permissions else "member",
+        # Each by name, so that what was taken is said, too.
+        "permissions": {str(permission): permission in permissions for permission in Permission},
+    }
     return _order_in(db, target, "affiliate", args, now)
 
 

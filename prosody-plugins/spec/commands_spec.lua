@@ -20,6 +20,8 @@ describe("commands.check", function ()
 		["nobody to kick"] = { "kick", { room = "abc" }, "participant_id" };
 		["a ban that is no boolean"] = { "kick", { room = "abc"; participant_id = "p"; ban = "yes" }, "ban" };
 		["an affiliation nobody may get"] = { "affiliate", { room = "abc"; participant_id = "p"; affiliation = "outcast" }, "affiliation" };
+		["rights that are no yes or no"] = { "affiliate",
+			{ room = "abc"; participant_id = "p"; affiliation = "member"; permissions = { chat = "no" } }, "permissions" };
 		["an empty text"] = { "message", { room = "abc"; text = "" }, "text" };
 		["a text XML does not allow"] = { "message", { room = "abc"; text = "a\239\191\190" }, "text" };
 		["a reason XML does not allow"] = { "end", { room = "abc"; reason = "a\1" }, "reason" };

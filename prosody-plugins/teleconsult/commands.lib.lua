@@ -22,6 +22,14 @@ local function is_affiliation(value)
 	return value == "owner" or value == "member";
 end
 
+local function are_flags(value)
+	if type(value) ~= "table" then return false; end
+	for name, allowed in pairs(value) do
+		if type(name) ~= "string" or type(allowed) ~= "boolean" then return false; end
+	end
+	return true;
+end
+
 local function optional(check)
 	return function (value) return value == nil or check(value); end;
 end
@@ -29,7 +37,7 @@ end
 local ARGUMENTS = {
 	kick = { room = is_room; participant_id = is_text; reason = optional(is_text); ban = optional(is_boolean) };
 	["end"] = { room = is_room; reason = optional(is_text) };
-	affiliate = { room = is_room; participant_id = is_text; affiliation = is_affiliation };
+	affiliate = { room = is_room; participant_id = is_text; affiliation = is_affiliation; permissions = optional(are_flags) };
 	message = { room = is_room; text = is_text; participant_id = optional(is_text) };
 	rooms = {};
 };

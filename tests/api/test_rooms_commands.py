@@ -13,6 +13,7 @@ from app.adapters.memory import MemoryRooms
 from app.clock import utc_now
 from app.db.engine import Database
 from app.errors import Unavailable
+from app.participants.permissions import Permission
 from app.ports import RoomOrder
 from app.rooms import commands
 from app.rooms.commands import Target
@@ -53,9 +54,10 @@ def kicked(services: Services, target: Target, person: UUID, now: datetime) -> R
 
 def affiliated(services: Services, target: Target, person: UUID, moderator: bool) -> RoomOrder:
     """Order an affiliation and commit."""
+    rights = {Permission.MODERATE} if moderator else set()
     with services.database.begin() as db:
         return commands.affiliate(
-            db, target, participant_id=person, moderator=moderator, now=utc_now()
+            db, target, participant_id=person, permissions=rights, now=utc_now()
         )
 
 

@@ -1,10 +1,15 @@
 """Invitations reach people over real SMTP, in their language, with a link that opens."""
 
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
 from hashlib import sha256
+from threading import Event
 from uuid import UUID
 
 from icalendar import Calendar
@@ -12,14 +17,25 @@ from sqlalchemy import select
 
 from app.audit.service import SERVICE
 from app.clock import utc_now
+from app.errors import Unavailable
 from app.localstack import LocalStack
 from app.notifications.models import Notification
 from app.participants.models import Link
 from app.participants.seats import code_hash
 from app.sessions import service as sessions
-from tests.flow.delivery import Hospital, delivery_stack, eventually, hospital
+from tests.flow.delivery import (
+    Hospital,
+    Receiver,
+    delivery_stack,
+    eventually,
+    hospital,
+    receiver,
+)
+from workers.jobs.context import JobContext, hold
+from workers.jobs.mail import send_notification
+from workers.jobs.wakeups import SEND, Wakeups, connect
 
-__all__ = ["delivery_stack", "hospital"]
+__all__ = ["delivery_stack", "hospital", "receiver"]
 
 
 def mails_to(stack: LocalStack, address: str) -> list[EmailMessage]:
@@ -99,6 +115,70 @@ def test_a_mail_server_that_was_away_gets_the_message_later(
     sent = notification(hospital, patient)
     assert sent is not None
     assert mail["Message-ID"].startswith(f"<{sent.id}@")
+
+
+@contextmanager
+def silent_mail_server(stack: LocalStack) -> Iterator[None]:
+    """Have a server in place of the real one that takes connections and says nothing."""
+    stack.mail.stop()
+    with socket.create_server(("127.0.0.1", stack.mail.port)):
+        yield
+    stack.mail.start()
+
+
+def test_a_mail_server_that_hangs_holds_up_no_webhook(
+    hospital: Hospital, receiver: Receiver, delivery_stack: LocalStack
+) -> None:
+    """One worker process; each message would keep it for a quarter of a minute."""
+    hospital.subscribe(receiver, ["session.updated"])
+    session = hospital.session()
+    with silent_mail_server(delivery_stack):
+        people = [hospital.invite(session, f"hang{n}@example.org") for n in range(4)]
+        eventually(lambda: state(hospital, people[-1]) == "pending", "the messages")
+        for number in range(1, 6):
+            hospital.happen(session.id)
+            eventually(
+                lambda n=number: len(receiver.accepted()) == n,  # type: ignore[misc]
+                "a webhook",
+                within_s=3,
+            )
+    eventually(lambda: {state(hospital, p) for p in people} == {"sent"}, "the mail, later")
+
+
+class SilentMailer:
+    """A mailer whose server never answers, without the wait."""
+
+    asked = 0
+
+    def send(self, message: EmailMessage) -> None:
+        """Count the attempt."""
+        self.asked += 1
+        raise Unavailable("No answer in time.", code="no_answer")
+
+
+def test_a_silent_mail_server_is_left_alone_for_a_while(
+    hospital: Hospital, delivery_stack: LocalStack
+) -> None:
+    """It is one server for all messages: the others are neither tried nor queued meanwhile."""
+    worker = delivery_stack.part("worker")
+    worker.stop()
+    session = hospital.session()
+    people = [hospital.invite(session, f"silent{n}@example.org") for n in range(3)]
+    eventually(lambda: all(state(hospital, p) for p in people), "the messages")
+    waiting = [found.id for p in people if (found := notification(hospital, p))]
+    mailer = SilentMailer()
+    with connect(delivery_stack.redis.url) as redis:
+        wakeups = Wakeups(redis)
+        hold(JobContext(replace(hospital.services, mailer=mailer), wakeups, Event()))
+        for message in waiting:
+            send_notification(str(message))
+        redis.delete("rq:queue:mail")
+        wakeups.wake(SEND, waiting)
+        assert (mailer.asked, redis.llen("rq:queue:mail")) == (1, 0)
+
+        wakeups.answered(SEND, waiting[0])
+    worker.start()
+    eventually(lambda: {state(hospital, p) for p in people} == {"sent"}, "the mail, later")
 
 
 def test_nobody_is_invited_to_a_session_that_is_over(

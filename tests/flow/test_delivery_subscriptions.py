@@ -1,6 +1,9 @@
 """`/webhooks`: a hospital subscribes an address, changes it, and switches it off."""
 
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from threading import Event
 from typing import Any
 from uuid import UUID
 
@@ -9,13 +12,18 @@ from flask import Flask
 from sqlalchemy import select
 
 from app.clock import utc_now
+from app.errors import Unavailable
 from app.events.service import append
+from app.localstack.process import wait_until
 from app.services import Services
 from app.signing import decode_secret
 from app.webhooks import deliveries
 from app.webhooks.models import WebhookDelivery, WebhookSubscription
 from tests.api.conftest import alice, app, charlie
 from tests.api.hospital import Hospital
+from workers.jobs.context import JobContext, hold
+from workers.jobs.wakeups import Wakeups
+from workers.jobs.webhooks import drain_webhook
 from workers.relay import relay_events
 
 __all__ = ["alice", "app", "charlie"]
@@ -110,6 +118,16 @@ def test_a_change_names_the_version_it_read(alice: Hospital) -> None:
     assert alice.patch(path, json={}, headers={"If-Match": '"1"'}).status_code == 412
 
 
+@pytest.mark.parametrize("word", ["yes", 1, "true"])
+def test_a_switch_is_on_or_off(alice: Hospital, word: Any) -> None:
+    """`true` or `false`, as the description of the API says; a query holds them as text."""
+    path = f"/webhooks/{subscribe(alice)['id']}"
+    changed = alice.patch(path, json={"is_active": word}, headers={"If-Match": '"1"'})
+    assert (changed.status_code, changed.get_json()["field"]) == (422, "is_active")
+    listed = alice.get("/webhooks", query_string={"is_active": word})
+    assert listed.status_code == (200 if word == "true" else 422)
+
+
 def test_switched_off_nothing_more_is_sent(alice: Hospital, services: Services) -> None:
     """What was waiting has failed, and new events make no deliveries."""
     made = subscribe(alice)
@@ -157,12 +175,68 @@ def test_a_claim_that_ran_out_changes_nothing_when_it_fails_late(
     relay(services)
     (old,) = claim(services, made["id"], lease_s=0)
     (new,) = claim(services, made["id"])
-    with services.database.begin() as db:
-        deliveries.record_failure(db, old, status=500, error="http_500", retry_at=None)
+    fail(services, old, retry_at=None)
     assert states(services, made["id"]) == ["pending"]
-    with services.database.begin() as db:
-        deliveries.record_failure(db, new, status=500, error="http_500", retry_at=None)
+    fail(services, new, retry_at=None)
     assert states(services, made["id"]) == ["failed"]
+
+
+def test_what_comes_behind_a_failed_delivery_waits_with_it(
+    alice: Hospital, services: Services
+) -> None:
+    """So a sweep has nothing to look at; while the failed one is tried again nothing waits."""
+    made = subscribe(alice)
+    session = alice.new_session()
+    relay(services)
+    (first,) = claim(services, made["id"])
+    again = utc_now() + timedelta(seconds=0.5)
+    fail(services, first, retry_at=again)
+    alice.invite(session["id"])
+    relay(services)
+    assert [row.next_attempt_at for row in rows(services, made["id"])] == [again, again]
+
+    assert wait_until(lambda: bool(claim(services, made["id"])), 5)
+    alice.invite(session["id"])
+    relay(services)
+    assert rows(services, made["id"])[-1].next_attempt_at <= utc_now()
+
+
+def test_workers_that_die_use_up_no_attempt(alice: Hospital, services: Services) -> None:
+    """A dozen claims ran out within a minute; the first refusal after them is not the last."""
+    made = subscribe(alice)
+    alice.new_session()
+    relay(services)
+    for _ in range(services.settings.delivery_attempts):
+        assert len(claim(services, made["id"], lease_s=0)) == 1
+
+    hold(JobContext(replace(services, http=Refusing()), NoWakeups(), Event()))
+    drain_webhook(made["id"])
+
+    (row,) = rows(services, made["id"])
+    assert (row.state, row.attempts, row.failures) == ("pending", 13, 1)
+
+
+class NoWakeups(Wakeups):
+    """As if Redis knew nothing of the subscription."""
+
+    def __init__(self) -> None:
+        pass
+
+    def begin(self, job: str, subject: UUID) -> bool:
+        """Not paused."""
+        return True
+
+    def silences(self, job: str, subject: UUID) -> int:
+        """Never silent."""
+        return 0
+
+
+class Refusing:
+    """A receiver that has a problem."""
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Answer 503."""
+        raise Unavailable("The receiver has a problem.", code="http_503")
 
 
 def test_a_relay_waits_while_another_is_at_it(alice: Hospital, services: Services) -> None:
@@ -207,8 +281,19 @@ def claim(
         )
 
 
+def fail(services: Services, delivery: deliveries.Delivery, retry_at: datetime | None) -> None:
+    """Record a refusal, as a worker does."""
+    with services.database.begin() as db:
+        deliveries.record_failure(db, delivery, status=500, error="http_500", retry_at=retry_at)
+
+
+def rows(services: Services, subscription_id: str) -> list[WebhookDelivery]:
+    """Return all deliveries of a subscription."""
+    with services.database.begin() as db:
+        query = select(WebhookDelivery).filter_by(subscription_id=subscription_id)
+        return list(db.scalars(query.order_by(WebhookDelivery.id)))
+
+
 def states(services: Services, subscription_id: str) -> list[str]:
     """Return the states of all deliveries of a subscription."""
-    with services.database.begin() as db:
-        query = select(WebhookDelivery.state).filter_by(subscription_id=subscription_id)
-        return list(db.scalars(query.order_by(WebhookDelivery.id)))
+    return [row.state for row in rows(services, subscription_id)]

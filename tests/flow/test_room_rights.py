@@ -138,6 +138,31 @@ def test_who_may_chat_is_heard(clinic: Clinic) -> None:
     asyncio.run(try_it())
 
 
+def test_a_right_taken_during_the_call_is_gone_at_once(clinic: Clinic) -> None:
+    """And given back it is there again, without leaving the room."""
+
+    async def try_it() -> None:
+        async with room_of(clinic) as room:
+            patient = room.guests["patient"]
+            for may_chat in (False, True):
+                permissions = {"chat": may_chat}
+                etag = clinic.do("GET", patient.path).headers["ETag"]
+                answer = clinic.do(
+                    "PATCH",
+                    patient.path,
+                    json={"permissions": permissions},
+                    headers={"If-Match": etag},
+                )
+                assert answer.status_code == 200, answer.text
+                said = await room.say("patient", BODY)
+                if may_chat:
+                    await room.hears("doctor", said)
+                else:
+                    await room.is_refused("patient", said, "chat-not-allowed")
+
+    asyncio.run(try_it())
+
+
 def test_the_subject_is_the_moderators(clinic: Clinic) -> None:
     """Also beside a text: then it is no subject to Prosody, but it is to Jitsi's clients."""
 

@@ -11,7 +11,7 @@ from app.notifications import service as notifications
 from app.notifications.invitation import Invitation, compose
 from app.notifications.service import Claimed
 from workers.jobs.context import JobContext, job
-from workers.jobs.wakeups import SEND
+from workers.jobs.wakeups import SEND, SILENCE
 from workers.schedule import retry_delay_s
 
 log = structlog.get_logger()
@@ -20,7 +20,8 @@ log = structlog.get_logger()
 @job
 def send_notification(context: JobContext, notification_id: UUID) -> None:
     """Send a message unless somebody else does, or nobody would want it any more."""
-    context.wakeups.begin(SEND, notification_id)
+    if not context.wakeups.begin(SEND, notification_id):
+        return
     claimed = _claim(context, notification_id, now=utc_now())
     if claimed is None or claimed.invitation is None:
         return
@@ -28,9 +29,13 @@ def send_notification(context: JobContext, notification_id: UUID) -> None:
         _send(context, claimed.invitation)
     except DomainError as error:
         _record_failure(context, claimed, error)
-        return
-    with context.services.database.begin() as db:
-        notifications.record_sent(db, claimed, now=utc_now())
+        if error.code == SILENCE:
+            context.wakeups.pause(SEND, notification_id)
+            return
+    else:
+        with context.services.database.begin() as db:
+            notifications.record_sent(db, claimed, now=utc_now())
+    context.wakeups.answered(SEND, notification_id)
 
 
 def _claim(context: JobContext, notification_id: UUID, *, now: datetime) -> Claimed | None:
@@ -52,7 +57,7 @@ def _send(context: JobContext, invitation: Invitation) -> None:
 
 def _record_failure(context: JobContext, claimed: Claimed, error: DomainError) -> None:
     attempts = context.services.settings.delivery_attempts
-    delay_s = retry_delay_s(claimed.attempt, attempts) if error.retryable else None
+    delay_s = retry_delay_s(claimed.failures + 1, attempts) if error.retryable else None
     retry_at = utc_now() + timedelta(seconds=delay_s) if delay_s is not None else None
     with context.services.database.begin() as db:
         notifications.record_failure(db, claimed, error=error.code, retry_at=retry_at)

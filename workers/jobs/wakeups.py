@@ -27,6 +27,8 @@ MARK_S = 30
 JOB_TIMEOUT_S = 300
 FORGET_FAILED_S = 3600
 
+# What adapters say of a server that does not answer in time.
+SILENCE = "no_answer"
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5, 300
 FORGET_SILENCES_S = 3600
 
@@ -38,9 +40,9 @@ def connect(url: str) -> Redis:
     )
 
 
-def queues(redis: Redis) -> list[Queue]:
-    """Return the queues in the order in which a worker looks into them."""
-    return [Queue(name, connection=redis, serializer=JSONSerializer) for name in (DELIVERIES, MAIL)]
+def queue(name: str, redis: Redis) -> Queue:
+    """Return one of the two queues."""
+    return Queue(name, connection=redis, serializer=JSONSerializer)
 
 
 class Wakeups:
@@ -48,7 +50,7 @@ class Wakeups:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._queues = {queue.name: queue for queue in queues(redis)}
+        self._queues = {name: queue(name, redis) for name in QUEUE_OF.values()}
 
     def wake(self, job: str, subjects: Collection[UUID]) -> None:
         """Queue `job` for each subject that is neither queued already nor paused."""
@@ -80,7 +82,8 @@ class Wakeups:
         """Wake nobody for a subject that does not answer, each time twice as long.
 
         A receiver that lets every request wait until the timeout would otherwise keep workers
-        from all others. Lives in Redis only: when it is lost, one more request waits.
+        from all others, and jobs would pile up. All mail has one receiver, the mail server. Lives
+        in Redis only: when it is lost, one more request waits.
         """
         count = int(self._redis.incr(_silences(job, subject)))
         seconds = min(FIRST_PAUSE_S * 2 ** (count - 1), LONGEST_PAUSE_S)
@@ -124,8 +127,12 @@ def _mark(job: str, subject: UUID) -> str:
 
 
 def _pause(job: str, subject: UUID) -> str:
-    return f"teleconsult:{job}:{subject}:paused"
+    return f"teleconsult:{job}:{_receiver(job, subject)}:paused"
 
 
 def _silences(job: str, subject: UUID) -> str:
-    return f"teleconsult:{job}:{subject}:silences"
+    return f"teleconsult:{job}:{_receiver(job, subject)}:silences"
+
+
+def _receiver(job: str, subject: UUID) -> UUID | str:
+    return "server" if job == SEND else subject

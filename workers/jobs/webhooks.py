@@ -15,7 +15,7 @@ from app.signing import sign
 from app.webhooks import deliveries
 from app.webhooks.deliveries import Delivery, Receiver
 from workers.jobs.context import PARALLEL, JobContext, job
-from workers.jobs.wakeups import DRAIN
+from workers.jobs.wakeups import DRAIN, SILENCE
 from workers.schedule import retry_delay_s
 
 log = structlog.get_logger()
@@ -23,7 +23,6 @@ log = structlog.get_logger()
 # One busy subscription may hold a worker this long before the others have their turn.
 TURN_S = 5.0
 GONE = "http_410"
-SILENCE = "no_answer"
 HEADERS = {"content-type": "application/json", "user-agent": "Teleconsult-Webhooks/1"}
 
 
@@ -127,7 +126,7 @@ def _record_failure(context: JobContext, db: Session, outcome: Outcome) -> None:
     attempts = context.services.settings.delivery_attempts
     # Also what looks permanent (404, a private address) is tried again, as the specification
     # asks: hospitals deploy and change names, and the event must outlast that.
-    delay_s = retry_delay_s(outcome.delivery.attempt, attempts)
+    delay_s = retry_delay_s(outcome.delivery.failures + 1, attempts)
     retry_at = None
     if delay_s is not None and outcome.error != GONE:
         retry_at = utc_now() + timedelta(seconds=max(delay_s, outcome.retry_after_s))
