@@ -15,9 +15,7 @@ def include_name(name: str | None, type_: str, parent_names: object) -> bool:
 def run() -> None:
     engine = create_engine(context.config.attributes["url"])
     with engine.connect() as connection:
-        connection.execute(
-            text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK}
-        )
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
         # After the wait for other migrators: only waits for tables in use are cut short.
         connection.execute(text("SET lock_timeout = '4s'"))
         connection.execute(text("CREATE SCHEMA IF NOT EXISTS teleconference"))

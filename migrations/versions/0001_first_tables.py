@@ -107,9 +107,7 @@ def upgrade() -> None:
             ["teleconference.organisations.id"],
             name=op.f("fk_idempotency_keys_organisation_id"),
         ),
-        sa.PrimaryKeyConstraint(
-            "organisation_id", "key", name=op.f("pk_idempotency_keys")
-        ),
+        sa.PrimaryKeyConstraint("organisation_id", "key", name=op.f("pk_idempotency_keys")),
         schema="teleconference",
     )
     op.create_table(
@@ -129,19 +127,13 @@ def upgrade() -> None:
         sa.Column("event_sequence", sa.Integer(), server_default="0", nullable=False),
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint(
-            "kind IN ('consultation', 'emergency')", name=op.f("ck_sessions_kind")
-        ),
+        sa.CheckConstraint("kind IN ('consultation', 'emergency')", name=op.f("ck_sessions_kind")),
         sa.CheckConstraint(
             "state IN ('scheduled', 'active', 'ended', 'cancelled')",
             name=op.f("ck_sessions_state"),
         ),
-        sa.CheckConstraint(
-            "capacity BETWEEN 1 AND 100", name=op.f("ck_sessions_capacity")
-        ),
-        sa.CheckConstraint(
-            "planned_end > planned_start", name=op.f("ck_sessions_plan_in_order")
-        ),
+        sa.CheckConstraint("capacity BETWEEN 1 AND 100", name=op.f("ck_sessions_capacity")),
+        sa.CheckConstraint("planned_end > planned_start", name=op.f("ck_sessions_plan_in_order")),
         sa.ForeignKeyConstraint(
             ["organisation_id"],
             ["teleconference.organisations.id"],
@@ -177,9 +169,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("organisation_id", sa.Uuid(), nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
-        sa.Column(
-            "event_types", postgresql.JSONB(astext_type=sa.Text()), nullable=False
-        ),
+        sa.Column("event_types", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("secret", sa.LargeBinary(), nullable=False),
         sa.Column("is_active", sa.Boolean(), nullable=False),
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
@@ -218,9 +208,7 @@ def upgrade() -> None:
             name=op.f("fk_events_session_id"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
-        sa.UniqueConstraint(
-            "session_id", "sequence", name=op.f("uq_events_session_id_sequence")
-        ),
+        sa.UniqueConstraint("session_id", "sequence", name=op.f("uq_events_session_id_sequence")),
         schema="teleconference",
     )
     op.create_index(
@@ -551,9 +539,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("revoked_at IS NULL"),
     )
     op.drop_table("links", schema="teleconference")
-    op.drop_index(
-        "ix_attendance_session", table_name="attendance", schema="teleconference"
-    )
+    op.drop_index("ix_attendance_session", table_name="attendance", schema="teleconference")
     op.drop_index(
         "ix_attendance_open",
         table_name="attendance",
@@ -574,9 +560,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("state = 'pending'"),
     )
     op.drop_table("room_commands", schema="teleconference")
-    op.drop_index(
-        "ix_participants_session", table_name="participants", schema="teleconference"
-    )
+    op.drop_index("ix_participants_session", table_name="participants", schema="teleconference")
     op.drop_table("participants", schema="teleconference")
     op.drop_index(
         "ix_events_unrelayed",
@@ -587,16 +571,12 @@ def downgrade() -> None:
     op.drop_index("ix_events_page", table_name="events", schema="teleconference")
     op.drop_table("events", schema="teleconference")
     op.drop_table("webhook_subscriptions", schema="teleconference")
-    op.drop_index(
-        "ix_sessions_state_page", table_name="sessions", schema="teleconference"
-    )
+    op.drop_index("ix_sessions_state_page", table_name="sessions", schema="teleconference")
     op.drop_index("ix_sessions_reference", table_name="sessions", schema="teleconference")
     op.drop_index("ix_sessions_page", table_name="sessions", schema="teleconference")
     op.drop_table("sessions", schema="teleconference")
     op.drop_table("idempotency_keys", schema="teleconference")
-    op.drop_index(
-        "ix_audit_entries_page", table_name="audit_entries", schema="teleconference"
-    )
+    op.drop_index("ix_audit_entries_page", table_name="audit_entries", schema="teleconference")
     op.drop_table("audit_entries", schema="teleconference")
     op.drop_table("api_clients", schema="teleconference")
     op.drop_table("signing_keys", schema="teleconference")

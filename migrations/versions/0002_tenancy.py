@@ -58,16 +58,12 @@ def limit_to_organisation(table: str, column: str) -> None:
 def grant() -> None:
     op.execute("GRANT USAGE ON SCHEMA teleconference TO role_telehealth, role_audit")
     for table in CHANGEABLE + SERVICE_WIDE:
-        op.execute(
-            f"GRANT SELECT, INSERT, UPDATE ON teleconference.{table} TO role_telehealth"
-        )
+        op.execute(f"GRANT SELECT, INSERT, UPDATE ON teleconference.{table} TO role_telehealth")
     for table in ("audit_entries", "room_events"):
         op.execute(f"GRANT SELECT, INSERT ON teleconference.{table} TO role_telehealth")
     op.execute("GRANT SELECT ON teleconference.alembic_version TO role_telehealth")
     op.execute("GRANT SELECT ON teleconference.audit_entries TO role_audit")
-    op.execute(
-        "CREATE POLICY read_all ON teleconference.audit_entries TO role_audit USING (true)"
-    )
+    op.execute("CREATE POLICY read_all ON teleconference.audit_entries TO role_audit USING (true)")
 
 
 def protect_audit() -> None:
@@ -84,9 +80,7 @@ def downgrade() -> None:
     op.execute("DROP TRIGGER audit_is_insert_only ON teleconference.audit_entries")
     op.execute("DROP FUNCTION teleconference.refuse_change()")
     op.execute("DROP POLICY read_all ON teleconference.audit_entries")
-    op.execute(
-        "REVOKE ALL ON ALL TABLES IN SCHEMA teleconference FROM role_telehealth, role_audit"
-    )
+    op.execute("REVOKE ALL ON ALL TABLES IN SCHEMA teleconference FROM role_telehealth, role_audit")
     op.execute("REVOKE USAGE ON SCHEMA teleconference FROM role_telehealth, role_audit")
     for table in [*BY_ORGANISATION, "organisations"]:
         op.execute(f"DROP POLICY by_organisation ON teleconference.{table}")

@@ -55,9 +55,7 @@ PURGE = """
 
 
 def upgrade() -> None:
-    create_seat_function(
-        "seat_by_code", "p_code_hash bytea", "l.code_hash = p_code_hash"
-    )
+    create_seat_function("seat_by_code", "p_code_hash bytea", "l.code_hash = p_code_hash")
     create_seat_function(
         "seat_by_link",
         "p_participant uuid, p_link uuid",
@@ -72,9 +70,7 @@ def upgrade() -> None:
         "purge_expired(timestamptz)",
     ):
         op.execute(f"REVOKE ALL ON FUNCTION teleconference.{function} FROM PUBLIC")
-        op.execute(
-            f"GRANT EXECUTE ON FUNCTION teleconference.{function} TO role_telehealth"
-        )
+        op.execute(f"GRANT EXECUTE ON FUNCTION teleconference.{function} TO role_telehealth")
 
 
 def create_seat_function(name: str, arguments: str, condition: str) -> None:
@@ -88,8 +84,6 @@ def create_seat_function(name: str, arguments: str, condition: str) -> None:
 
 def downgrade() -> None:
     op.execute("DROP FUNCTION teleconference.purge_expired(timestamptz)")
-    op.execute(
-        "DROP FUNCTION teleconference.append_event(uuid, uuid, text, jsonb, timestamptz)"
-    )
+    op.execute("DROP FUNCTION teleconference.append_event(uuid, uuid, text, jsonb, timestamptz)")
     op.execute("DROP FUNCTION teleconference.seat_by_link(uuid, uuid)")
     op.execute("DROP FUNCTION teleconference.seat_by_code(bytea)")

@@ -131,9 +131,7 @@ def upgrade() -> None:
 
 
 def replace_due_index(columns: list[str]) -> None:
-    op.drop_index(
-        "ix_webhook_deliveries_due", "webhook_deliveries", schema="teleconference"
-    )
+    op.drop_index("ix_webhook_deliveries_due", "webhook_deliveries", schema="teleconference")
     op.create_index(
         "ix_webhook_deliveries_due",
         "webhook_deliveries",

@@ -12,6 +12,7 @@ from app.db.constraints import CHECKS, CONFLICTS
 from app.events.types import EVENT_TYPES
 from app.rooms.admission import TEXTS
 from app.web.problems import HTTP_CODES
+from app.webhooks.deliveries import SUBSCRIPTION_INACTIVE
 from tests.conftest import repository
 
 # The twin in memory says it to tests only.
@@ -19,6 +20,7 @@ NOT_ANSWERED = {"banned"}
 # Said in Prosody, by our modules.
 SAID_BY_PROSODY = {
     "full", "waiting-for-host", "already-connected", "no-token", "no-conference", "unavailable",
+    "banned", "nick-taken", "nick-change",
 }  # fmt: skip
 
 
@@ -74,7 +76,8 @@ def test_every_error_code_is_documented() -> None:
 def test_no_code_is_documented_that_nobody_says() -> None:
     """What is not said any more must leave the page."""
     said = codes_of_the_code()
-    made = {"link_revoked", "link_expired"}  # of the barrier's name, in participants.links
+    # Of the barrier's name, in participants.links; and the last error of a delivery.
+    made = {"link_revoked", "link_expired", SUBSCRIPTION_INACTIVE}
     unsaid = {
         known
         for known in rows(page("errors.md").split("## At the door")[0])
