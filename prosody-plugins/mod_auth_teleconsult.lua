@@ -17,6 +17,7 @@ local async = require "util.async";
 
 local keys = module:require "teleconsult/keys";
 local service = module:require "teleconsult/service";
+local shared = module:require "teleconsult/shared";
 local token = module:require "teleconsult/token";
 
 local KNOWN_KEYS = 64; -- at most, unknown ids included
@@ -91,6 +92,8 @@ local FIELDS = {
 	"jitsi_meet_context_user", "jitsi_meet_context_group", "jitsi_meet_context_features", "jitsi_meet_context_room",
 };
 
+local once = shared.new();
+
 local function describe(session, claims)
 	local context = claims.context;
 	session.jitsi_meet_room = claims.room;
@@ -99,7 +102,7 @@ local function describe(session, claims)
 	session.jitsi_meet_str_tenant = context.tenant;
 	session.jitsi_meet_context_user = context.user;
 	session.jitsi_meet_context_group = context.group;
-	session.jitsi_meet_context_features = context.features;
+	session.jitsi_meet_context_features = once(context.features);
 	session.jitsi_meet_context_room = context.room;
 end
 

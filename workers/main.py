@@ -21,10 +21,11 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
 from rq.worker import WorkerStatus
 
+from app.observability import place_of
 from app.services import Services
 from workers.jobs.context import JobContext, hold
 from workers.jobs.wakeups import DELIVERIES, MAIL, Wakeups, connect, queue
-from workers.schedule import Backoff, Stop, place_of
+from workers.schedule import Backoff, Stop
 
 log = structlog.get_logger()
 

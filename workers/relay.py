@@ -22,11 +22,12 @@ from sqlalchemy.orm import Session
 from app.clock import utc_now
 from app.events.models import Event
 from app.notifications import service as notifications
+from app.observability import place_of
 from app.rooms import commands as room_commands
 from app.services import Services
 from app.webhooks import deliveries
 from workers.jobs.wakeups import DRAIN, SEND, Wakeups, connect
-from workers.schedule import Backoff, Every, Stop, place_of, repeat
+from workers.schedule import Backoff, Every, Stop, repeat
 
 log = structlog.get_logger()
 

@@ -6,7 +6,6 @@ import select
 import signal
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from types import FrameType
 
@@ -102,12 +101,6 @@ def repeat(work: Callable[[], object], *, interval_s: float, stop: Stop, name: s
                 log.warning("periodic_work_failed", work=name, kind=type(error).__name__)
             is_failing = True
         stop.sleep(interval_s)
-
-
-def place_of(error: BaseException) -> str:
-    """Return file and line where an error was raised: its text may hold what no log may."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{last.filename.rpartition('/')[2]}:{last.lineno}"
 
 
 def retry_delay_s(attempt: int, attempts: int) -> float | None:

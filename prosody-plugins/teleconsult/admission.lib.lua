@@ -1,6 +1,7 @@
 -- May this person enter this room now? The answers of the API, made safe to use, and the rules only Prosody can apply
 -- without a race: room for one more, a host present, one live connection per token. Pure.
 
+local shared = module:require "teleconsult/shared";
 local text = module:require "teleconsult/text";
 
 local admission = {};
@@ -15,12 +16,14 @@ local function valid_capacity(capacity)
 	return type(capacity) == "number" and capacity >= 1 and capacity == math.floor(capacity);
 end
 
+local once = shared.new();
+
 local function as_set(permissions)
 	local set = {};
 	for _, name in ipairs(permissions) do
 		if type(name) == "string" then set[name] = true; end
 	end
-	return set;
+	return once(set);
 end
 
 local function read_refusal(answer)

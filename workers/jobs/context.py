@@ -9,9 +9,9 @@ from uuid import UUID
 
 import structlog
 
+from app.observability import place_of
 from app.services import Services
 from workers.jobs.wakeups import Wakeups
-from workers.schedule import place_of
 
 log = structlog.get_logger()
 
