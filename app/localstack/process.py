@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -54,7 +55,7 @@ class Launch:
     keep_open: Sequence[int] = ()
 
 
-class Part:
+class Part(ABC):
     """Base of all parts. A subclass says how it is launched and when it is ready."""
 
     name = "part"
@@ -68,18 +69,18 @@ class Part:
         self.keep_open: Sequence[int] = ()
         self._process: subprocess.Popen[bytes] | None = None
 
+    @abstractmethod
     def launch(self) -> Launch:
         """Return the command line and environment."""
-        raise NotImplementedError
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 - few parts need it
         """Write configuration and data files; called before every start."""
 
+    @abstractmethod
     def is_ready(self) -> bool:
         """Tell whether the part serves requests; called until true or too late."""
-        raise NotImplementedError
 
-    def finish(self) -> None:
+    def finish(self) -> None:  # noqa: B027 - few parts need it
         """Do what must be done once the part is ready."""
 
     def begin(self) -> None:
