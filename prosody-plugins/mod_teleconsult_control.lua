@@ -89,7 +89,6 @@ function handlers.affiliate(args)
 	void_answers();
 	local room, records = records_of(args.room, args.participant_id);
 	for _, record in ipairs(records) do
-		record.policy.affiliation = args.affiliation;
 		record.policy.permissions = args.permissions or record.policy.permissions;
 		room:set_affiliation(true, jid.bare(record.jid), args.affiliation);
 	end

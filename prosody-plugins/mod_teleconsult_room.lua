@@ -209,7 +209,7 @@ local function new_record(event, who, policy)
 	local full_jid = event.stanza.attr.from;
 	return {
 		participant_id = who.participant_id; jid = full_jid; nick = event.nick;
-		connection = service.connection_of(full_jid); joined_at = time.now(); policy = policy;
+		connection = service.connection_of(full_jid); joined_at = time.now(); policy = admission.kept(policy);
 	};
 end
 

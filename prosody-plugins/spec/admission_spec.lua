@@ -50,7 +50,7 @@ end);
 
 describe("admission.from_token", function ()
 	local function person(changes)
-		local who = { participant_id = "p"; token_room = "room"; expires = 200; affiliation = "owner"; role = "doctor" };
+		local who = { participant_id = "p"; token_room = "room"; expires = 200; affiliation = "owner" };
 		for key, value in pairs(changes or {}) do who[key] = value; end
 		return who;
 	end

@@ -29,8 +29,8 @@ describe("person.of", function ()
 	it("is who the check has proved", function ()
 		local who = people(claims()).of(session());
 		assert.same({
-			participant_id = "p"; token_id = "t"; token_room = "r"; link_id = "l"; session_id = "s";
-			role = "doctor"; affiliation = "owner"; may_chat = true; expires = 100;
+			participant_id = "p"; token_id = "t"; token_room = "r"; link_id = "l";
+			affiliation = "owner"; may_chat = true; expires = 100;
 		}, who);
 	end);
 

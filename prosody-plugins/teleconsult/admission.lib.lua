@@ -40,9 +40,6 @@ function admission.read(answer, participant_id)
 	if not valid_capacity(answer.capacity) or type(answer.permissions) ~= "table" then return nil; end
 	return {
 		allow = true;
-		participant_id = participant_id;
-		session_id = type(answer.session_id) == "string" and answer.session_id or nil;
-		role = type(answer.role) == "string" and answer.role or nil;
 		affiliation = answer.affiliation;
 		host = answer.host;
 		capacity = answer.capacity;
@@ -59,14 +56,16 @@ function admission.from_token(person, node, now, capacity)
 	local owner = person.affiliation == "owner";
 	return {
 		allow = true;
-		participant_id = person.participant_id;
-		session_id = person.session_id;
-		role = person.role;
 		affiliation = owner and "owner" or "member";
 		host = owner;
 		capacity = capacity;
 		permissions = { moderate = owner; chat = person.may_chat };
 	};
+end
+
+-- What stays of a policy while its person is in the room.
+function admission.kept(policy)
+	return { host = policy.host; permissions = policy.permissions };
 end
 
 -- Is this remembered answer about this room, this token, and young enough?

@@ -23,8 +23,6 @@ local function from_claims(claims)
 		token_id = text(claims.jti);
 		token_room = text(claims.room);
 		link_id = text(ours.link) or "";
-		session_id = text(ours.session);
-		role = text(ours.role);
 		affiliation = text(user.affiliation);
 		may_chat = table_or_empty(context.features)["send-groupchat"] == true;
 		expires = type(claims.exp) == "number" and claims.exp or nil;
