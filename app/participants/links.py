@@ -9,10 +9,10 @@ import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, update
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from app.errors import Forbidden, Gone, NotFound, Unavailable
@@ -133,7 +133,7 @@ def url_for(link: Link, settings: Settings) -> str:
     return f"{settings.public_url}/j/{code_for(link, settings)}"
 
 
-def open_seat(db: Session | Any, code: str) -> Seat:
+def open_seat(db: Session | Connection, code: str) -> Seat:
     """Return the seat behind a code.
 
     Raises:
