@@ -2,6 +2,8 @@
 
 from flask import Flask
 
+from app.attendance.routes import blp as attendance
+from app.emergencies.routes import blp as emergencies
 from app.moderation.routes import blp as moderation
 from app.observability import configure_logging, observe_requests
 from app.organisations.routes import blp as organisations
@@ -33,7 +35,16 @@ def create_app(services: Services) -> Flask:
     register_problems(app)
     refuse_the_unasked(app)
     api = TeleconsultApi(app)
-    for blueprint in (organisations, sessions, participants, moderation, webhooks, health):
+    for blueprint in (
+        organisations,
+        sessions,
+        participants,
+        moderation,
+        attendance,
+        emergencies,
+        webhooks,
+        health,
+    ):
         api.register_blueprint(blueprint)
     app.register_blueprint(rooms)
     app.register_blueprint(docs)

@@ -19,6 +19,7 @@ from redis import RedisError
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from app.attendance import totals
 from app.clock import utc_now
 from app.events.models import Event
 from app.notifications import service as notifications
@@ -34,6 +35,7 @@ log = structlog.get_logger()
 CHANNEL = "teleconsult_events"
 BATCH = 200
 PURGE_EVERY_S = 3600.0
+COUNT_EVERY_S = 10.0
 RELAY_LOCK = 7_230_902  # any number, the same for every relay
 
 # One relay at a time: two could make the deliveries of a session in the wrong order.
@@ -60,7 +62,11 @@ class Relay:
         self._stop = stop
         self._poll_s = services.settings.relay_poll_s
         self._redis_is_down = False
-        self._periodic = [Every(self._poll_s, self._sweep), Every(PURGE_EVERY_S, self._purge)]
+        self._periodic = [
+            Every(self._poll_s, self._sweep),
+            Every(PURGE_EVERY_S, self._purge),
+            Every(COUNT_EVERY_S, self._count_stays),
+        ]
 
     def run(self) -> None:
         """Work until stopped; wait for servers that went away."""
@@ -104,6 +110,11 @@ class Relay:
     def _purge(self) -> None:
         with self._services.database.begin() as db:
             db.execute(PURGE, {"now": utc_now()})
+
+    def _count_stays(self) -> None:
+        """Add finished stays up; one batch at a time, so that events wait for none of it."""
+        with self._services.database.begin() as db:
+            totals.count(db)
 
     def _wake(self, job: str, subjects: Collection[UUID]) -> None:
         try:

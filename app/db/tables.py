@@ -1,7 +1,9 @@
 """Imports every model, so that `Base.metadata` is whole for Alembic and the checks."""
 
+from app.attendance.models import AttendanceTotals
 from app.audit.models import AuditEntry
 from app.db.base import Base
+from app.emergencies.models import EmergencyEntry
 from app.events.models import Event
 from app.notifications.models import Notification
 from app.organisations.models import ApiClient, Organisation, SigningKey
@@ -14,9 +16,11 @@ from app.webhooks.models import WebhookDelivery, WebhookSubscription
 __all__ = [
     "ApiClient",
     "Attendance",
+    "AttendanceTotals",
     "AuditEntry",
     "Base",
     "CareSession",
+    "EmergencyEntry",
     "Event",
     "IdempotencyKey",
     "Link",

@@ -30,6 +30,16 @@ EVENT_TYPES: dict[str, EventType] = {
         EventType("participant.removed", "A person was removed for good.", _PERSON),
         EventType("participant.refused", "A person was not let into the room.", (*_PERSON, "code")),
         EventType("link.replaced", "A person's link was replaced; the old one is dead.", _PERSON),
+        EventType(
+            "emergency.entered",
+            "Somebody enters an emergency uninvited; the entry waits for its review.",
+            ("participant_id", "role", "entry_id"),
+        ),
+        EventType(
+            "emergency.reviewed",
+            "An uninvited entry was signed off.",
+            ("participant_id", "entry_id", "outcome"),
+        ),
         EventType("room.message_sent", "The service wrote into the room; the text is not kept."),
     )
 }

@@ -79,6 +79,11 @@ class Attendance(Base):
         ),
         Index("ix_attendance_session", "session_id", "joined_at"),
         Index("ix_attendance_open", "source", postgresql_where=text("left_at IS NULL")),
+        Index(
+            "ix_attendance_uncounted",
+            "id",
+            postgresql_where=text("left_at IS NOT NULL AND NOT is_counted"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -92,3 +97,5 @@ class Attendance(Base):
     joined_at: Mapped[datetime]
     left_at: Mapped[datetime | None]
     leave_reason: Mapped[str | None]
+    # Already in the totals (app.attendance).
+    is_counted: Mapped[bool] = mapped_column(server_default="false")

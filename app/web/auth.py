@@ -29,6 +29,8 @@ SCOPES = {
     "participants:write": "Invite, change and remove participants; replace links.",
     "rooms:moderate": "Send messages to a live room.",
     "webhooks:manage": "Subscribe addresses to events.",
+    "emergency:enter": "Enter an emergency uninvited, with a reason.",
+    "emergency:review": "Read and review uninvited entries.",
 }
 
 

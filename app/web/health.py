@@ -40,11 +40,15 @@ FIGURES = text("""
              AS deliveries,
            (SELECT count(*) FROM teleconference.notifications WHERE state = 'pending')
              AS notifications""")
+# What is added up, and what is finished since: in one statement, so that nothing is missed between.
 TOTALS = text("""
-    SELECT count(*) FILTER (WHERE leave_reason = 'disconnected') AS failures,
-           count(*) AS stays,
-           coalesce(sum(extract(epoch FROM left_at - joined_at)), 0)::float8 AS seconds
-    FROM teleconference.attendance WHERE left_at IS NOT NULL""")
+    SELECT t.failures + count(*) FILTER (WHERE a.leave_reason = 'disconnected') AS failures,
+           t.stays + count(a.id) AS stays,
+           t.seconds + coalesce(sum(extract(epoch FROM a.left_at - a.joined_at)), 0)::float8
+             AS seconds
+    FROM teleconference.attendance_totals t
+    LEFT JOIN teleconference.attendance a ON a.left_at IS NOT NULL AND NOT a.is_counted
+    GROUP BY t.is_only""")
 
 
 class CheckOut(Out):

@@ -34,6 +34,9 @@ def furnished(alice: Hospital, services: Services, prosody: Prosody) -> Hospital
     key = {"Idempotency-Key": "k"}
     alice.post("/sessions", json={}, headers=key)
     alice.delete(f"/sessions/{session['id']}/participants/{other['id']}")
+    emergency = alice.new_session(kind="emergency")
+    entry = {"reason": "Siren.", "display_name": "Medic 7"}
+    alice.post(f"/sessions/{emergency['id']}/emergency-entries", json=entry)
     with services.database.begin() as db:
         fill(db, hook["id"], other["id"])
     return alice
