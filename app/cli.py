@@ -1,6 +1,5 @@
 """`teleconsult`: run the service's processes and look after it."""
 
-import json
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -8,12 +7,14 @@ from uuid import UUID
 
 import click
 
+from app.cli_clinical import directory_group, set_policy, show_organisation
+from app.cli_setup import print_json as _print
+from app.cli_setup import services as _services
+from app.cli_setup import settings as _settings
 from app.clock import utc_now
 from app.errors import DomainError
 from app.organisations import keys, service
 from app.participants.permissions import Permission, Role
-from app.services import Services
-from app.settings import Settings, SettingsError
 from app.web.auth import SCOPES
 
 DATA_DIR = Path(".teleconsult")
@@ -166,6 +167,11 @@ def permit(organisation: UUID, role: str, permission: str, allow: bool | None) -
     _print({"organisation_id": str(organisation), "permissions": overrides})
 
 
+organisation_group.add_command(show_organisation)
+organisation_group.add_command(set_policy)
+cli.add_command(directory_group)
+
+
 @cli.group("client")
 def client_group() -> None:
     """The programs that may call the API."""
@@ -207,8 +213,9 @@ def demo(as_json: bool) -> None:
     if as_json:
         _print(seeded)
         return
-    for name, value in seeded.items():
-        click.echo(f"{name:15} {value}")
+    for part in (seeded, *seeded.pop("appointments")):
+        for name, value in part.items():
+            click.echo(f"{name:15} {value}")
 
 
 @cli.command()
@@ -232,26 +239,6 @@ def main() -> None:
     except DomainError as error:
         click.echo(f"teleconsult: {error.detail}", err=True)
         sys.exit(1)
-
-
-def _settings() -> Settings:
-    try:
-        return Settings.from_env()
-    except SettingsError as error:
-        raise click.ClickException(f"Settings: {error}") from error
-
-
-def _services(application: str) -> Services:
-    from app.observability import configure_logging
-    from app.wiring import build_services
-
-    settings = _settings()
-    configure_logging(settings.log_level)
-    return build_services(settings, application=application)
-
-
-def _print(value: object) -> None:
-    click.echo(json.dumps(value))
 
 
 if __name__ == "__main__":

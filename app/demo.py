@@ -2,13 +2,20 @@
 
 import base64
 import hmac
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
+import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.appointments import booking, filling
+from app.appointments.models import Appointment
+from app.appointments.states import OPEN
 from app.audit.service import OPERATOR
+from app.db.engine import Database
 from app.organisations import keys, service
 from app.organisations.models import ApiClient, Organisation, SigningKey
 from app.participants import links
@@ -23,10 +30,31 @@ from app.web.auth import SCOPES
 NAME = "Demo Hospital"
 REFERENCE = "demo"
 PEOPLE = [("doctor", "Dr. Ada Okafor"), ("patient", "Sam Rivera")]
+DIRECTORY = [
+    {"kind": "provider", "reference": "doctor-1", "display_name": "Dr. Ada Okafor"},
+    {"kind": "provider", "reference": "doctor-2", "display_name": "Dr. Nils Lindqvist"},
+    {"kind": "patient", "reference": "patient-1", "display_name": "Sam Rivera"},
+    {"kind": "patient", "reference": "patient-2", "display_name": "Jo Meier", "language": "de"},
+    {"kind": "patient", "reference": "patient-3", "display_name": "Lou Petit", "language": "fr"},
+]
+# Who sees whom, and in how many minutes.
+TODAY = [
+    ("patient-1", "doctor-1", 0),
+    ("patient-2", "doctor-2", 60),
+    ("patient-3", "doctor-1", 120),
+]
+LASTING = timedelta(minutes=30)
+# The open session waits for its two windows however long; appointments keep the usual rules.
+SETTINGS = {
+    "end_empty_after_s": 86_400,
+    "end_forgotten_after_s": 604_800,
+    "visit_types": {"consultation": {"end_empty_after_s": 900, "end_forgotten_after_s": 14_400}},
+}
 
 
-def seed(services: Services, *, now: datetime) -> dict[str, str]:
-    """Make sure the demo hospital, its client and an open session exist; return how to use them."""
+def seed(services: Services, *, now: datetime) -> dict[str, Any]:
+    """Make sure the demo hospital, its client, an open session and a few appointments exist; return
+    how to use them."""
     secret = _secret(services)
     with services.database.begin() as db:
         _ensure_key(db, services, now)
@@ -34,12 +62,13 @@ def seed(services: Services, *, now: datetime) -> dict[str, str]:
         client = _ensure_client(db, organisation, secret, now)
         session = _ensure_session(db, services, organisation, now)
         urls = {role: _link(db, services, session, role, now) for role, _ in PEOPLE}
-        return {
+        found = {
             "client_id": str(client.id),
             "client_secret": secret,
             "session_id": str(session.id),
             **{f"{role}_link": url for role, url in urls.items()},
         }
+    return {**found, "appointments": _appointments(services, organisation, now)}
 
 
 def _secret(services: Services) -> str:
@@ -56,7 +85,12 @@ def _ensure_key(db: Session, services: Services, now: datetime) -> None:
 
 def _ensure_organisation(db: Session, now: datetime) -> Organisation:
     found = db.scalars(select(Organisation).where(Organisation.name == NAME)).first()
-    return found or service.create_organisation(db, name=NAME, locale="en", now=now)
+    if found:
+        return found
+    made = service.create_organisation(db, name=NAME, locale="en", now=now)
+    made.settings = SETTINGS
+    db.flush()
+    return made
 
 
 def _ensure_client(
@@ -131,3 +165,69 @@ def _ensure_participant(
         display_name=dict(PEOPLE)[role],
     )
     return invited.participant
+
+
+def _appointments(
+    services: Services, organisation: Organisation, now: datetime
+) -> list[dict[str, Any]]:
+    """Return today's open appointments with their links; made anew when there are none."""
+    url = services.settings.migration_database_url
+    if not url:
+        return []  # only the schema's owner writes the directory
+    owner = Database(url, pool_size=1, application="teleconsult-cli")
+    with owner.begin() as db:
+        lines = [orjson.dumps(person) for person in DIRECTORY]
+        filling.fill(db, organisation_id=organisation.id, lines=lines, now=now)
+    owner.dispose()
+    with services.database.begin() as db:
+        planned = _planned(db, organisation, now) or [
+            _plan(db, services, organisation, who, now) for who in TODAY
+        ]
+        return [_shown(db, services, appointment, now) for appointment in planned]
+
+
+def _planned(db: Session, organisation: Organisation, now: datetime) -> Sequence[Appointment]:
+    mine = select(Appointment).where(
+        Appointment.organisation_id == organisation.id,
+        Appointment.reference.like(f"{REFERENCE}-%"),
+        Appointment.status.in_(OPEN),
+        Appointment.planned_end > now,
+    )
+    return db.scalars(mine.order_by(Appointment.planned_start)).all()
+
+
+def _plan(
+    db: Session,
+    services: Services,
+    organisation: Organisation,
+    who: tuple[str, str, int],
+    now: datetime,
+) -> Appointment:
+    patient, provider, minutes = who
+    start = now + timedelta(minutes=minutes)
+    return booking.make(
+        db,
+        organisation_id=organisation.id,
+        actor=OPERATOR,
+        settings=services.settings,
+        now=now,
+        start=start,
+        end=start + LASTING,
+        visit_type="consultation",
+        patient_reference=patient,
+        provider_reference=provider,
+        reference=f"{REFERENCE}-{patient}",
+    ).appointment
+
+
+def _shown(
+    db: Session, services: Services, appointment: Appointment, now: datetime
+) -> dict[str, Any]:
+    session = db.get_one(CareSession, appointment.session_id)
+    return {
+        "appointment_id": str(appointment.id),
+        "start": appointment.planned_start.isoformat(timespec="minutes"),
+        "patient": appointment.patient.display_name,
+        "doctor": appointment.provider.display_name,
+        **{f"{role}_link": _link(db, services, session, role, now) for role, _ in PEOPLE},
+    }

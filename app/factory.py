@@ -2,10 +2,12 @@
 
 from flask import Flask
 
+from app.appointments.routes import blp as appointments
 from app.attendance.routes import blp as attendance
 from app.emergencies.routes import blp as emergencies
 from app.moderation.routes import blp as moderation
 from app.observability import configure_logging, observe_requests
+from app.organisations.policy_routes import blp as organisation
 from app.organisations.routes import blp as organisations
 from app.pages.routes import lost
 from app.pages.routes import make_blueprint as make_pages
@@ -14,6 +16,7 @@ from app.rooms.routes import blp as rooms
 from app.services import Services
 from app.sessions.routes import blp as sessions
 from app.settings import Settings
+from app.visits.routes import blp as visits
 from app.web.blueprint import refuse_the_unasked
 from app.web.docs import blp as docs
 from app.web.health import blp as health
@@ -42,6 +45,9 @@ def create_app(services: Services) -> Flask:
         moderation,
         attendance,
         emergencies,
+        organisation,
+        appointments,
+        visits,
         webhooks,
         health,
     ):

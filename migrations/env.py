@@ -6,10 +6,11 @@ from sqlalchemy import create_engine, text
 from app.db.tables import Base
 
 MIGRATION_LOCK = 7_230_901  # any number, the same for every process
+SCHEMAS = {table.schema for table in Base.metadata.tables.values()}
 
 
 def include_name(name: str | None, type_: str, parent_names: object) -> bool:
-    return type_ != "schema" or name == Base.metadata.schema
+    return type_ != "schema" or name in SCHEMAS
 
 
 def run() -> None:

@@ -26,6 +26,7 @@ from app.notifications import service as notifications
 from app.observability import place_of
 from app.rooms import commands as room_commands
 from app.services import Services
+from app.visits import sweep as session_rules
 from app.webhooks import deliveries
 from workers.jobs.wakeups import DRAIN, SEND, Wakeups, connect
 from workers.schedule import Backoff, Every, Stop, repeat
@@ -180,11 +181,24 @@ def start_room_sweep(services: Services, stop: Stop) -> None:
     threading.Thread(target=repeat, kwargs=work, name="room-orders", daemon=True).start()
 
 
+def start_session_rules(services: Services, stop: Stop) -> None:
+    """End and flag sessions by the organisations' rules, in a thread of its own: after an outage
+    there may be many, and no event waits for them."""
+    work = {
+        "work": lambda: session_rules.sweep(services, now=utc_now()),
+        "interval_s": services.settings.relay_poll_s,
+        "stop": stop,
+        "name": "session_rules",
+    }
+    threading.Thread(target=repeat, kwargs=work, name="session-rules", daemon=True).start()
+
+
 def run(services: Services) -> None:
     """Relay until SIGTERM or SIGINT."""
     stop = Stop()
     stop.install()
     start_room_sweep(services, stop)
+    start_session_rules(services, stop)
     log.info("relay_started")
     Relay(services, Wakeups(connect(services.settings.redis_url)), stop).run()
     log.info("relay_stopped")

@@ -10,12 +10,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.attendance.intervals import Interval, interruptions, merge, seconds_late
+from app.organisations.policy_service import policy_of
 from app.participants.models import Attendance, Participant
 from app.sessions import service as sessions
 from app.sessions.models import CareSession
 from app.sessions.states import OVER
-
-LATE_AFTER_S = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,11 @@ def of_session(
     """
     session = sessions.get(db, organisation_id=organisation_id, session_id=session_id)
     stays = _stays(db, session_id)
-    people = [_person(session, person, stays[person.id], now) for person in _people(db, session_id)]
+    policy = policy_of(db, organisation_id, session.visit_type)
+    people = [
+        _person(session, person, stays[person.id], now, late_after_s=policy.late_after_s)
+        for person in _people(db, session_id)
+    ]
     return SessionAttendance(session, people, _overrun_s(session, people, now))
 
 
@@ -80,7 +83,12 @@ def _stays(db: Session, session_id: UUID) -> defaultdict[UUID, list[Attendance]]
 
 
 def _person(
-    session: CareSession, participant: Participant, stays: Sequence[Attendance], now: datetime
+    session: CareSession,
+    participant: Participant,
+    stays: Sequence[Attendance],
+    now: datetime,
+    *,
+    late_after_s: int,
 ) -> PersonAttendance:
     intervals = merge(stays)
     return PersonAttendance(
@@ -90,7 +98,7 @@ def _person(
         late_s=seconds_late(
             intervals[0].joined_at if intervals else None,
             planned_start=session.planned_start,
-            late_after_s=LATE_AFTER_S,
+            late_after_s=late_after_s,
         ),
         present_s=round(sum(one.seconds(now) for one in intervals)),
     )

@@ -1,5 +1,6 @@
 """Imports every model, so that `Base.metadata` is whole for Alembic and the checks."""
 
+from app.appointments.models import Appointment, Patient, Provider, Visit
 from app.attendance.models import AttendanceTotals
 from app.audit.models import AuditEntry
 from app.db.base import Base
@@ -15,6 +16,7 @@ from app.webhooks.models import WebhookDelivery, WebhookSubscription
 
 __all__ = [
     "ApiClient",
+    "Appointment",
     "Attendance",
     "AttendanceTotals",
     "AuditEntry",
@@ -27,9 +29,12 @@ __all__ = [
     "Notification",
     "Organisation",
     "Participant",
+    "Patient",
+    "Provider",
     "RoomCommand",
     "RoomEvent",
     "SigningKey",
+    "Visit",
     "WebhookDelivery",
     "WebhookSubscription",
 ]

@@ -14,6 +14,8 @@ class EventType:
 
 _OF = ("reference",)
 _PERSON = ("participant_id", "role", "participant_reference")
+_VISIT = ("appointment_id", "reference")
+_TIMES = ("planned_start", "planned_end")
 
 EVENT_TYPES: dict[str, EventType] = {
     t.name: t
@@ -23,6 +25,11 @@ EVENT_TYPES: dict[str, EventType] = {
         EventType("session.started", "The session is open.", (*_OF, "started_by")),
         EventType("session.ended", "The session is over for everybody.", (*_OF, "reason")),
         EventType("session.cancelled", "The session will not take place.", (*_OF, "reason")),
+        EventType(
+            "session.overrun",
+            "People are in the room past its planned end; told once.",
+            (*_OF, "planned_end"),
+        ),
         EventType("participant.invited", "A person was given a link.", _PERSON),
         EventType("participant.updated", "A person's rights or data changed.", _PERSON),
         EventType("participant.joined", "A person came into the room.", _PERSON),
@@ -41,5 +48,27 @@ EVENT_TYPES: dict[str, EventType] = {
             ("participant_id", "entry_id", "outcome"),
         ),
         EventType("room.message_sent", "The service wrote into the room; the text is not kept."),
+        EventType(
+            "appointment.created", "An appointment was made.", (*_VISIT, "visit_type", *_TIMES)
+        ),
+        EventType(
+            "appointment.updated",
+            "Kind or reference of an appointment changed.",
+            (*_VISIT, "fields"),
+        ),
+        EventType(
+            "appointment.rescheduled",
+            "An appointment takes place at another time; the links stay valid.",
+            (*_VISIT, *_TIMES, "previous_planned_start", "previous_planned_end"),
+        ),
+        EventType(
+            "appointment.cancelled",
+            "An appointment will not take place.",
+            (*_VISIT, "reason", *_TIMES),
+        ),
+        EventType("appointment.arrived", "The patient has arrived.", _VISIT),
+        EventType("appointment.no_show", "The patient did not come.", (*_VISIT, "reason")),
+        EventType("visit.started", "The visit of an appointment began.", (*_VISIT, "started_by")),
+        EventType("visit.completed", "The visit of an appointment is over.", (*_VISIT, "reason")),
     )
 }

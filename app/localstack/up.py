@@ -128,6 +128,10 @@ Open these in two windows of a browser on this machine and press the button in e
   doctor         {facts["doctor_link"]}
   patient        {facts["patient_link"]}
 
+Today's appointments:
+
+{appointments(facts["appointments"])}
+
 Create a session of your own:
 
 {example(facts)}
@@ -138,6 +142,16 @@ Create a session of your own:
 Ctrl-C stops everything that was started here. The next start finds the data again;
 --reset empties it.
 """
+
+
+def appointments(planned: list[dict[str, str]]) -> str:
+    """Return today's appointments, each with both links."""
+    return "\n".join(
+        f"  {one['start']}  {one['patient']} with {one['doctor']}\n"
+        f"    doctor       {one['doctor_link']}\n"
+        f"    patient      {one['patient_link']}"
+        for one in planned
+    )
 
 
 def example(facts: dict[str, Any]) -> str:

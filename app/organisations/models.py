@@ -20,6 +20,9 @@ class Organisation(Base):
     locale: Mapped[str] = mapped_column(server_default="en")
     # {role: {permission: bool}}: what this organisation decides differently from the default table.
     permissions: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    # What this organisation decides differently from the defaults of `policy`.
+    settings: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    version: Mapped[int] = mapped_column(server_default="1")
     created_at: Mapped[datetime]
 
 

@@ -36,7 +36,13 @@ class NewClient:
 def create_organisation(db: Session, *, name: str, locale: str, now: datetime) -> Organisation:
     """Create a tenant."""
     organisation = Organisation(
-        id=new_id(), name=name, locale=locale, permissions={}, created_at=now
+        id=new_id(),
+        name=name,
+        locale=locale,
+        permissions={},
+        settings={},
+        version=1,
+        created_at=now,
     )
     db.add(organisation)
     db.flush()

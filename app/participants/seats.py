@@ -44,6 +44,8 @@ class Seat:
     link_expires_at: datetime
     link_revoked_at: datetime | None
     host_present: bool
+    # What the organisation decided for this kind of visit; None leaves it to the deployment.
+    early_join_s: int | None = None
 
     @cached_property
     def permissions(self) -> frozenset[Permission]:
@@ -61,8 +63,13 @@ class Seat:
         return Permission.ENTER_WITHOUT_HOST in self.permissions
 
     def opens_at(self, early_join_s: int) -> datetime | None:
-        """When the door opens; None when it has no planned time."""
-        return self.planned_start and self.planned_start - timedelta(seconds=early_join_s)
+        """When the door opens; None when it has no planned time.
+
+        Args:
+            early_join_s: the deployment's, for an organisation that decided nothing.
+        """
+        early_s = early_join_s if self.early_join_s is None else self.early_join_s
+        return self.planned_start and self.planned_start - timedelta(seconds=early_s)
 
     def barrier(self, *, early_join_s: int, now: datetime) -> str:
         """Return why this link does not open the door for good or for now, or ''.

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base
@@ -21,6 +21,7 @@ class CareSession(Base):
         Index("ix_sessions_page", "organisation_id", "created_at", "id"),
         Index("ix_sessions_reference", "organisation_id", "reference"),
         Index("ix_sessions_state_page", "organisation_id", "state", "created_at", "id"),
+        Index("ix_sessions_due", "due_at", "id", postgresql_where=text("due_at IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -31,11 +32,17 @@ class CareSession(Base):
     reference: Mapped[str | None]
     room_name: Mapped[str] = mapped_column(unique=True)
     capacity: Mapped[int]
+    # The kind of its appointment, if it has one: the organisation may have rules for it.
+    visit_type: Mapped[str | None]
     planned_start: Mapped[datetime | None]
     planned_end: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     end_reason: Mapped[str | None]
+    # When it was told that people are inside past the plan; told once.
+    overrun_at: Mapped[datetime | None]
+    # When a rule about its end may next apply (`visits.sweep`); empty once it is over.
+    due_at: Mapped[datetime | None]
     event_sequence: Mapped[int] = mapped_column(server_default="0")
     version: Mapped[int] = mapped_column(server_default="1")
     created_at: Mapped[datetime]

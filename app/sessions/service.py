@@ -8,13 +8,14 @@ from uuid import UUID
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
+from app.appointments import follow
 from app.audit import service as audit
 from app.audit.service import Actor
 from app.errors import Conflict, Invalid, NotFound, Stale
 from app.events import service as events
 from app.ids import new_id, new_room_name
 from app.sessions.models import CareSession
-from app.sessions.states import OVER, State, Step, refusal, sources_of, target_of
+from app.sessions.states import FOLLOWED_BY, OVER, State, Step, refusal, sources_of, target_of
 
 EVENT_OF = {
     Step.START: "session.started",
@@ -34,6 +35,7 @@ def create(
     planned_start: datetime | None = None,
     planned_end: datetime | None = None,
     reference: str | None = None,
+    visit_type: str | None = None,
 ) -> CareSession:
     """Create a session: planned when it has a start, otherwise open at once.
 
@@ -49,9 +51,11 @@ def create(
         reference=reference,
         room_name=new_room_name(),
         capacity=capacity,
+        visit_type=visit_type,
         planned_start=planned_start,
         planned_end=planned_end,
         started_at=None if planned_start else now,
+        due_at=planned_start or now,
         version=1,
         created_at=now,
     )
@@ -116,9 +120,12 @@ def change(
         setattr(session, name, value)
     _check_plan(session.planned_start, session.planned_end)
     session.version += 1
+    session.due_at = now
     db.flush()
     _tell(db, session, "session.updated", now)
     _audit(db, session, "session.updated", actor, now, fields=sorted(values))
+    planned = {name: getattr(session, name) for name in follow.FOLLOWED}
+    follow.replan(db, session_id=session_id, values=planned, actor=actor, now=now)
     return session
 
 
@@ -140,7 +147,7 @@ def start(
         Step.START,
         actor,
         now,
-        values={"started_at": now},
+        values={"started_at": now, "due_at": now},
         data={"started_by": actor.kind},
     )
 
@@ -165,7 +172,7 @@ def end(
     session = get(db, organisation_id=organisation_id, session_id=session_id)
     if session.state == State.ENDED:
         return session
-    values = {"ended_at": now, "end_reason": reason}
+    values = {"ended_at": now, "end_reason": reason, "due_at": None}
     return _advance(db, session, Step.END, actor, now, values=values, data={"reason": reason})
 
 
@@ -187,7 +194,7 @@ def cancel(
     session = get(db, organisation_id=organisation_id, session_id=session_id)
     if session.state == State.CANCELLED:
         return session
-    values = {"ended_at": now, "end_reason": reason}
+    values = {"ended_at": now, "end_reason": reason, "due_at": None}
     return _advance(db, session, Step.CANCEL, actor, now, values=values, data={"reason": reason})
 
 
@@ -244,6 +251,14 @@ def _advance(
     if done.rowcount:  # type: ignore[attr-defined]
         _tell(db, session, EVENT_OF[step], now, **data)
         _audit(db, session, EVENT_OF[step], actor, now, **data)
+        follow.move(
+            db,
+            session_id=session.id,
+            step=FOLLOWED_BY[step],
+            actor=actor,
+            now=now,
+            reason=data.get("reason"),
+        )
     return session
 
 

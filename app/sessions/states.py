@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from app.appointments.states import Step as AppointmentStep
 from app.errors import Conflict
 
 
@@ -28,6 +29,12 @@ TRANSITIONS: dict[tuple[State, Step], State] = {
     (State.ACTIVE, Step.END): State.ENDED,
 }
 OVER = frozenset({State.ENDED, State.CANCELLED})
+# What a step means for the session's appointment, if it has one.
+FOLLOWED_BY = {
+    Step.START: AppointmentStep.START,
+    Step.END: AppointmentStep.COMPLETE,
+    Step.CANCEL: AppointmentStep.CANCEL,
+}
 
 
 def sources_of(step: Step) -> list[State]:

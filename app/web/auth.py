@@ -31,6 +31,11 @@ SCOPES = {
     "webhooks:manage": "Subscribe addresses to events.",
     "emergency:enter": "Enter an emergency uninvited, with a reason.",
     "emergency:review": "Read and review uninvited entries.",
+    "appointments:read": "Read appointments and how their visits stand.",
+    "appointments:write": "Make, change, cancel appointments; note arrivals and no-shows.",
+    "visits:write": "Start and end visits.",
+    "organisation:read": "Read the organisation and its policy.",
+    "organisation:manage": "Change the organisation and its policy.",
 }
 
 

@@ -18,30 +18,40 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Some rows, newest first, and where the next ones start."""
+    """Some rows in their order, and where the next ones start."""
 
     items: Sequence[Row]
     next_cursor: str | None
 
 
 def keyset_page(
-    db: Session, query: Select[Any], model: Any, *, cursor: str | None, limit: int
+    db: Session,
+    query: Select[Any],
+    model: Any,
+    *,
+    cursor: str | None,
+    limit: int,
+    by: str = "created_at",
+    newest_first: bool = True,
 ) -> Page[Any]:
-    """Return one page of `query`, ordered by `(created_at, id)` descending.
+    """Return one page of `query`, ordered by the moment `by`, then `id`; descending unless told.
 
     Raises:
         Invalid: the cursor is not one of ours.
     """
+    order = (getattr(model, by), model.id)
     if cursor:
-        query = query.where(tuple_(model.created_at, model.id) < tuple_(*_read(cursor)))
-    newest_first = query.order_by(model.created_at.desc(), model.id.desc())
-    rows = db.scalars(newest_first.limit(limit + 1)).all()
+        last = tuple_(*_read(cursor))
+        query = query.where(tuple_(*order) < last if newest_first else tuple_(*order) > last)
+    query = query.order_by(*(column.desc() for column in order) if newest_first else order)
+    rows = db.scalars(query.limit(limit + 1)).all()
     more = len(rows) > limit
-    return Page(rows[:limit], _write(rows[limit - 1]) if more else None)
+    return Page(rows[:limit], _write(rows[limit - 1], by) if more else None)
 
 
-def _write(row: Any) -> str:
-    return base64.urlsafe_b64encode(f"{row.created_at.isoformat()} {row.id}".encode()).decode()
+def _write(row: Any, by: str) -> str:
+    text = f"{getattr(row, by).isoformat()} {row.id}"
+    return base64.urlsafe_b64encode(text.encode()).decode()
 
 
 def _read(cursor: str) -> tuple[datetime, UUID]:

@@ -13,13 +13,16 @@ from app.db.migrate import check
 from app.db.tables import Base
 from app.localstack.supervisor import LocalStack
 from app.services import Services
+from tests.api.clinic import make_appointment, with_directory
 from tests.api.hospital import Hospital
 from tests.api.prosody import Prosody, invite
 from tests.api.records import code_of
 
-TABLES = {table.name: table for table in Base.metadata.tables.values()}
+# By their full names: `teleconference.sessions`, `clinical.visits`.
+TABLES = Base.metadata.tables
 OWNED = sorted(name for name, table in TABLES.items() if "organisation_id" in table.columns)
-INSERT_ONLY = ("audit_entries", "room_events")
+INSERT_ONLY = ("teleconference.audit_entries", "teleconference.room_events")
+READ_ONLY = ("clinical.patients", "clinical.providers")
 
 
 @pytest.fixture
@@ -39,6 +42,7 @@ def furnished(alice: Hospital, services: Services, prosody: Prosody) -> Hospital
     alice.post(f"/sessions/{emergency['id']}/emergency-entries", json=entry)
     with services.database.begin() as db:
         fill(db, hook["id"], other["id"])
+    make_appointment(with_directory(alice))
     return alice
 
 
@@ -83,7 +87,7 @@ def auditor(postgres: LocalStack) -> Iterator[Any]:
 
 def count(db: Any, table: str, where: str = "true", **values: Any) -> int:
     """Return how many rows a transaction sees."""
-    query = text(f"SELECT count(*) FROM teleconference.{table} WHERE {where}")
+    query = text(f"SELECT count(*) FROM {table} WHERE {where}")
     return int(db.execute(query, values).scalar_one())
 
 
@@ -110,7 +114,9 @@ def test_a_hospital_sees_itself_only(
     assert alice.organisation_id not in rows
 
 
-@pytest.mark.parametrize("table", [name for name in OWNED if name not in INSERT_ONLY])
+@pytest.mark.parametrize(
+    "table", [name for name in OWNED if name not in (*INSERT_ONLY, *READ_ONLY)]
+)
 def test_a_transaction_of_one_hospital_changes_no_row_of_another(
     services: Services, furnished: Hospital, charlie: Hospital, table: str
 ) -> None:
@@ -118,9 +124,7 @@ def test_a_transaction_of_one_hospital_changes_no_row_of_another(
     assert furnished.organisation_id
     with services.database.begin(charlie.organisation_id) as db:
         mine = count(db, table)
-        done = db.execute(
-            text(f"UPDATE teleconference.{table} SET organisation_id = organisation_id")
-        )
+        done = db.execute(text(f"UPDATE {table} SET organisation_id = organisation_id"))
         assert done.rowcount == mine  # type: ignore[attr-defined]
 
 
@@ -159,9 +163,9 @@ def test_the_choice_of_an_organisation_ends_with_the_transaction(
     alice.new_session()
     for _ in range(services.settings.database_pool_size + 1):
         with services.database.begin(alice.organisation_id) as db:
-            assert count(db, "sessions") == 1
+            assert count(db, "teleconference.sessions") == 1
         with services.database.engine.connect() as connection:
-            assert count(connection, "sessions") == 0
+            assert count(connection, "teleconference.sessions") == 0
 
 
 def denied(services: Services, statement: str) -> None:
@@ -174,19 +178,28 @@ def denied(services: Services, statement: str) -> None:
 @pytest.mark.parametrize("table", sorted(TABLES))
 def test_the_service_can_neither_delete_nor_alter(services: Services, table: str) -> None:
     """A4: what was written stays, and the shape of it."""
-    name = f"teleconference.{table}"
-    denied(services, f"DELETE FROM {name}")
-    denied(services, f"TRUNCATE {name}")
-    denied(services, f"DROP TABLE {name}")
-    denied(services, f"ALTER TABLE {name} ADD COLUMN x int")
-    denied(services, f"ALTER TABLE {name} DISABLE ROW LEVEL SECURITY")
-    denied(services, f"CREATE TRIGGER t BEFORE UPDATE ON {name} EXECUTE FUNCTION f()")
+    denied(services, f"DELETE FROM {table}")
+    denied(services, f"TRUNCATE {table}")
+    denied(services, f"DROP TABLE {table}")
+    denied(services, f"ALTER TABLE {table} ADD COLUMN x int")
+    denied(services, f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+    denied(services, f"CREATE TRIGGER t BEFORE UPDATE ON {table} EXECUTE FUNCTION f()")
 
 
-def test_the_service_can_make_nothing_in_the_schema(services: Services) -> None:
+@pytest.mark.parametrize("table", READ_ONLY)
+def test_the_service_only_reads_the_directory(services: Services, table: str) -> None:
+    """Patients and providers are the hospital's to write."""
+    denied(services, f"INSERT INTO {table} (id) VALUES (gen_random_uuid())")
+    denied(services, f"UPDATE {table} SET display_name = 'X'")
+    denied(services, f"SELECT FROM {table} FOR UPDATE")
+
+
+@pytest.mark.parametrize("schema", ["teleconference", "clinical"])
+def test_the_service_can_make_nothing_in_the_schema(services: Services, schema: str) -> None:
     """No table, no function, and no role."""
-    denied(services, "CREATE TABLE teleconference.mine (id int)")
-    denied(services, "CREATE FUNCTION teleconference.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+    denied(services, f"CREATE TABLE {schema}.mine (id int)")
+    denied(services, f"CREATE FUNCTION {schema}.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+    denied(services, f"DROP SCHEMA {schema} CASCADE")
     denied(services, "CREATE ROLE mine")
 
 
@@ -195,7 +208,7 @@ def test_the_service_cannot_change_what_is_only_ever_inserted(
     services: Services, table: str
 ) -> None:
     """The audit log, and the ids of events taken in."""
-    denied(services, f"UPDATE teleconference.{table} SET id = id")
+    denied(services, f"UPDATE {table} SET id = id")
 
 
 @pytest.mark.parametrize(
@@ -225,9 +238,9 @@ def test_the_auditor_reads_the_audit_log_of_all_and_nothing_else(
             (str(furnished.organisation_id),),
         )
         assert db.fetchone()[0] > 0
-    for table in sorted(set(TABLES) - {"audit_entries"}):
+    for table in sorted(set(TABLES) - {"teleconference.audit_entries"}):
         with pytest.raises(errors.InsufficientPrivilege), auditor, auditor.cursor() as db:
-            db.execute(f"SELECT FROM teleconference.{table}")
+            db.execute(f"SELECT FROM {table}")
 
 
 @pytest.mark.parametrize(
@@ -251,10 +264,12 @@ def test_row_security_is_on_for_every_table_with_an_organisation(owner: Any) -> 
     """A table added later without a policy is found here."""
     with owner, owner.cursor() as db:
         db.execute("""
-            SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-            WHERE n.nspname = 'teleconference' AND c.relkind = 'r' AND c.relrowsecurity
+            SELECT n.nspname || '.' || c.relname
+            FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname IN ('teleconference', 'clinical') AND c.relkind = 'r'
+              AND c.relrowsecurity
               AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid)""")
-        assert {name for (name,) in db.fetchall()} == {*OWNED, "organisations"}
+        assert {name for (name,) in db.fetchall()} == {*OWNED, "teleconference.organisations"}
 
 
 def test_models_and_migrations_agree(postgres: LocalStack) -> None:

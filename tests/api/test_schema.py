@@ -27,15 +27,18 @@ from app.services import Services
 from app.sessions.schemas import MAX_CAPACITY
 from app.signing import encode_secret
 from app.web.schemas import EARLIEST, LATEST
+from tests.api.clinic import appointment_in, make_appointment, with_directory
 from tests.api.hospital import Hospital
 
 EXAMPLES = 40
+MAKE = "POST /appointments"
 REMOVE = "DELETE /sessions/{session_id}/participants"
 
 # What the format of JSON Schema cannot say: our moments lie in two centuries.
 LAST_S = int(LATEST.timestamp()) - 1
 MOMENTS = st.integers(int(EARLIEST.timestamp()), LAST_S).map(lambda s: from_unix(s).isoformat())
 schemathesis.openapi.format("date-time", MOMENTS)
+schemathesis.openapi.format("date", MOMENTS.map(lambda moment: moment[:10]))
 
 
 class Served:
@@ -80,13 +83,19 @@ def bring_to_life(case: Case[Any], hospital: Hospital) -> None:
         ids = existing(hospital, set(case.path_parameters))
         case.path_parameters.update(ids)
     if is_fit(case, ParameterLocation.HEADER) and "If-Match" in (case.headers or {}):
-        case.headers["If-Match"] = '"1"'
+        # Everything else is made anew for each request.
+        is_own = case.operation.path == "/organisation"
+        case.headers["If-Match"] = (
+            hospital.get("/organisation").headers["ETag"] if is_own else '"1"'
+        )
     if is_fit(case, ParameterLocation.QUERY) and case.query:
         case.query.pop("cursor", None)
     if case.operation.label == REMOVE and is_fit(case, *ParameterLocation):
         name_somebody(case, hospital)
     if is_fit(case, ParameterLocation.BODY) and isinstance(case.body, dict):
-        make_possible(case.body)
+        if case.operation.label == MAKE:
+            with_directory(hospital)
+        make_possible(case.body, is_new=case.operation.label == MAKE)
 
 
 def name_somebody(case: Case[Any], hospital: Hospital) -> None:
@@ -104,22 +113,47 @@ def existing(hospital: Hospital, names: set[str]) -> dict[str, str]:
         ids["session_id"] = hospital.new_session()["id"]
     if "participant_id" in names:
         ids["participant_id"] = hospital.invite(ids["session_id"])["id"]
+    if "appointment_id" in names:
+        # Long begun, so that staff may also note that nobody came.
+        ids["appointment_id"] = make_appointment(with_directory(hospital), -5)["id"]
     if "webhook_id" in names:
         address = {"url": f"https://hospital.example/{uuid4()}"}
         ids["webhook_id"] = hospital.post("/webhooks", json=address).get_json()["id"]
     return ids
 
 
-def make_possible(body: dict[str, Any]) -> None:
+def make_possible(body: dict[str, Any], *, is_new: bool) -> None:
     """Put right what a schema cannot say: an end comes after its start, an address is https and
     public, a secret is long."""
     start, end = body.get("planned_start"), body.get("planned_end")
     if end and not (start and start < end):
         del body["planned_end"]
+    if "start" in body:
+        plan(body, is_new=is_new)
+    if isinstance(body.get("policy"), dict):
+        decide(body["policy"])
     if "url" in body:
         body["url"] = f"https://hospital.example/{uuid4()}"
     if body.get("secret") is not None:
         body["secret"] = encode_secret(bytes(32))
+
+
+def plan(body: dict[str, Any], *, is_new: bool) -> None:
+    """Let an appointment be ahead and not last for years, with people the directory knows."""
+    times = appointment_in()
+    body |= {name: times[name] for name in ("start", "end")}
+    if is_new:
+        body.pop("patient_id", None)
+        body.pop("provider_id", None)
+        body |= {name: times[name] for name in ("patient_reference", "provider_reference")}
+
+
+def decide(policy: dict[str, Any]) -> None:
+    """Name a time zone there is, and kinds of visits as they are written."""
+    if policy.get("timezone") is not None:
+        policy["timezone"] = "Europe/Berlin"
+    if policy.get("visit_types"):
+        policy["visit_types"] = {"follow-up": next(iter(policy["visit_types"].values()))}
 
 
 def checked(operation: str) -> Any:

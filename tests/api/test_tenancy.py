@@ -15,6 +15,7 @@ from flask import Flask
 from app.clock import utc_now
 from app.services import Services
 from app.web.auth import SCOPES, issue_token
+from tests.api.clinic import appointment_in, make_appointment, with_directory
 from tests.api.hospital import Hospital, admit_hospital
 from tests.api.records import audit_of
 
@@ -22,6 +23,14 @@ ETAG = {"If-Match": '"1"'}
 S, P, W = "/sessions/{session}", "/sessions/{session}/participants/{person}", "/webhooks/{webhook}"
 PERSON = {"role": "doctor", "display_name": "X"}
 HOOK = {"url": "https://hospital.example/hook"}
+A, V = "/appointments/{appointment}", "/visits/{appointment}"
+
+
+APPOINTMENT = {
+    **{name: appointment_in()[name] for name in ("start", "end")},
+    "visit_type": "consultation",
+    "reference": None,
+}
 
 
 @dataclass(frozen=True)
@@ -65,9 +74,21 @@ OPERATIONS = [
     Operation("GET", W, "webhooks:manage"),
     Operation("PATCH", W, "webhooks:manage", {"is_active": False}, ETAG),
     Operation("DELETE", W, "webhooks:manage"),
+    Operation("GET", "/appointments", "appointments:read"),
+    Operation("POST", "/appointments", "appointments:write", appointment_in()),
+    Operation("GET", A, "appointments:read"),
+    Operation("PUT", A, "appointments:write", APPOINTMENT, ETAG),
+    Operation("POST", f"{A}/cancel", "appointments:write", {"reason": "x"}),
+    Operation("POST", f"{A}/arrive", "appointments:write"),
+    Operation("POST", f"{A}/no-show", "appointments:write"),
+    Operation("POST", f"{V}/start", "visits:write"),
+    Operation("POST", f"{V}/end", "visits:write", {"reason": "x"}),
+    Operation("GET", f"{V}/status", "appointments:read"),
+    Operation("GET", "/organisation", "organisation:read"),
+    Operation("PATCH", "/organisation", "organisation:manage", {"locale": "de"}, ETAG),
 ]
 ABOUT_ONE = [operation for operation in OPERATIONS if "{" in operation.path]
-IDS = {"session": str(uuid4()), "person": str(uuid4()), "webhook": str(uuid4())}
+IDS = {name: str(uuid4()) for name in ("session", "person", "webhook", "appointment")}
 # They have no caller with a token, each for its own reason.
 OPEN = {
     "POST /oauth/token",
@@ -88,7 +109,13 @@ def hers(alice: Hospital) -> dict[str, str]:
     person = alice.invite(session["id"])
     hook = alice.post("/webhooks", json=HOOK)
     assert hook.status_code == 201, hook.text
-    return {"session": session["id"], "person": person["id"], "webhook": hook.get_json()["id"]}
+    made = make_appointment(with_directory(alice))
+    return {
+        "session": session["id"],
+        "person": person["id"],
+        "webhook": hook.get_json()["id"],
+        "appointment": made["id"],
+    }
 
 
 def documented(app: Flask) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -103,7 +130,12 @@ def documented(app: Flask) -> Iterator[tuple[str, dict[str, Any]]]:
 def test_the_table_above_holds_every_operation(app: Flask) -> None:
     """A route that is added must be added here, with the scope its document names."""
     found = dict(documented(app))
-    names = {"session": "{session_id}", "person": "{participant_id}", "webhook": "{webhook_id}"}
+    names = {
+        "session": "{session_id}",
+        "person": "{participant_id}",
+        "webhook": "{webhook_id}",
+        "appointment": "{appointment_id}",
+    }
     tabled = {str(o).partition("?")[0].format(**names): o.scope for o in OPERATIONS}
     assert set(found) == set(tabled) | OPEN
     for name, scope in tabled.items():
@@ -118,11 +150,11 @@ def test_what_is_another_hospitals_is_not_there(
     answer = operation.call(charlie, **hers)
     never = operation.call(charlie, **IDS)
     assert (answer.status_code, answer.get_json()) == (404, never.get_json())
-    kept = [alice.get(path.format(**hers)).get_json() for path in (S, P, W)]
-    assert [one["version"] for one in kept] == [1, 1, 1]
+    kept = [alice.get(path.format(**hers)).get_json() for path in (S, P, W, A)]
+    assert [one["version"] for one in kept] == [1, 1, 1, 1]
 
 
-@pytest.mark.parametrize("path", ["/sessions", "/webhooks"])
+@pytest.mark.parametrize("path", ["/sessions", "/webhooks", "/appointments"])
 @pytest.mark.usefixtures("hers")
 def test_another_hospitals_list_is_empty(charlie: Hospital, path: str) -> None:
     """Also with a filter that fits Alice's rows."""

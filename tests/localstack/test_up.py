@@ -77,6 +77,12 @@ def test_a_first_start_shows_a_way_in_and_a_second_keeps_it(folder: Path, port: 
     assert not [pid for pid in children if parent(pid) is not None]
     assert set(first["logs"]) == PARTS
     assert again.status_code == 200
+    assert [one["patient"] for one in first["appointments"]] == [
+        "Sam Rivera",
+        "Jo Meier",
+        "Lou Petit",
+    ]
+    assert second["appointments"] == first["appointments"]
     assert second["client_id"] == first["client_id"]
     assert second["session_id"] == first["session_id"]
     assert empty.status_code == 401
@@ -130,8 +136,15 @@ def test_people_get_sentences_with_all_they_need() -> None:
         "mail_dir": "/data/mail",
         "data_dir": "/data",
     }
+    appointment = {
+        "start": "2026-06-18T09:00+00:00",
+        "patient": "Sam Rivera",
+        "doctor": "Dr. Okafor",
+        "doctor_link": "http://meet.localhost:8080/j/visit-doctor",
+        "patient_link": "http://meet.localhost:8080/j/visit-patient",
+    }
 
-    text = sentences(facts)
+    text = sentences({**facts, "appointments": [appointment]})
 
-    assert all(value in text for value in facts.values())
+    assert all(value in text for value in (*facts.values(), *appointment.values()))
     assert "-u 'an-id:a-secret'" in text

@@ -1,0 +1,85 @@
+"""`teleconsult organisation show|set` and `teleconsult directory import`."""
+
+import json
+from typing import Any, BinaryIO
+from uuid import UUID
+
+import click
+from marshmallow import ValidationError
+
+from app.appointments import filling
+from app.audit.service import OPERATOR
+from app.cli_setup import print_json, services, settings
+from app.clock import utc_now
+from app.db.engine import Database
+from app.organisations import policy_service
+from app.organisations.policy_schemas import OrganisationPatch
+
+
+@click.command("show")
+@click.argument("organisation", type=click.UUID)
+def show_organisation(organisation: UUID) -> None:
+    """Print an organisation with its policy, defaults included."""
+    with services("teleconsult-cli").database.begin() as db:
+        found = policy_service.get(db, organisation_id=organisation)
+        print_json({**policy_service.shown(found), "id": str(organisation)})
+
+
+@click.command("set")
+@click.argument("organisation", type=click.UUID)
+@click.argument("decisions", nargs=-1, required=True, metavar="FIELD=VALUE...")
+@click.option("--visit-type", help="Only for this kind of visit.")
+def set_policy(organisation: UUID, decisions: tuple[str, ...], visit_type: str | None) -> None:
+    """Decide about visits: late_after_s=600 waiting_room=false reminders_s=[7200].
+
+    Values are JSON, or plain text; null returns to the default.
+    """
+    policy: dict[str, Any] = dict(_decision(one) for one in decisions)
+    if visit_type:
+        policy = {"visit_types": {visit_type: policy}}
+    try:
+        values = OrganisationPatch().load({"policy": policy})
+    except ValidationError as error:
+        raise click.ClickException(json.dumps(error.normalized_messages())) from error
+    with services("teleconsult-cli").database.begin() as db:
+        changed = policy_service.change(
+            db,
+            organisation_id=organisation,
+            version=None,
+            values=values,
+            actor=OPERATOR,
+            now=utc_now(),
+        )
+        print_json({**policy_service.shown(changed), "id": str(organisation)})
+
+
+@click.group("directory")
+def directory_group() -> None:
+    """The patients and providers the service reads."""
+
+
+@directory_group.command("import")
+@click.argument("file", type=click.File("rb"))
+@click.option("--organisation", type=click.UUID, required=True)
+def import_directory(file: BinaryIO, organisation: UUID) -> None:
+    """Write people from FILE, one JSON object a line, as the schema's owner.
+
+    {"kind": "patient" or "provider", "reference": your id, "display_name": …, "email", "phone",
+    "language", "active"}; a reference that is there already is replaced.
+    """
+    url = settings().migration_database_url
+    if not url:
+        raise click.ClickException("Set MIGRATION_DATABASE_URL to the owner's connection.")
+    owner = Database(url, pool_size=1, application="teleconsult-cli")
+    with owner.begin() as db:
+        print_json(filling.fill(db, organisation_id=organisation, lines=file, now=utc_now()))
+
+
+def _decision(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.ClickException(f"{text}: write FIELD=VALUE.")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
