@@ -47,7 +47,7 @@ class AppointmentPut(In):
     reference = Text(required=True, allow_none=True, longest=64)
 
 
-class PersonOut(Out):
+class DirectoryPersonOut(Out):
     """Somebody of the directory."""
 
     id = fields.UUID(required=True)
@@ -60,8 +60,8 @@ class AppointmentOut(Out):
 
     id = fields.UUID(required=True)
     session_id = fields.UUID(required=True)
-    patient = fields.Nested(PersonOut, required=True)
-    provider = fields.Nested(PersonOut, required=True)
+    patient = fields.Nested(DirectoryPersonOut, required=True)
+    provider = fields.Nested(DirectoryPersonOut, required=True)
     visit_type = fields.String(required=True)
     reference = fields.String(allow_none=True)
     status = fields.String(required=True, validate=validate.OneOf(list(Status)))
