@@ -264,6 +264,25 @@ class TestRules:
             assert told.count("appointment.no_show") == told.count("session.ended") == 1
             assert len(orders_of(services, made["session_id"])) == 1
 
+    def test_a_session_that_cannot_be_judged_holds_up_no_other(
+        self, clinic: Hospital, charlie: Hospital, services: Services
+    ) -> None:
+        """It is left for five minutes, and closed when its hospital's settings make sense again."""
+        odd, fine = make_appointment(clinic, -1), make_appointment(with_directory(charlie), -1)
+        moment = after(fine, 1)
+        for settings, expected in (('{"no_show_after_s": "soon"}', "scheduled"), ("{}", "no_show")):
+            alter(
+                services,
+                "UPDATE teleconference.organisations SET settings = cast(:settings AS jsonb)"
+                " WHERE id = :id",
+                settings=settings,
+                id=clinic.organisation_id,
+            )
+            sweep(services, now=moment)
+            assert stand(services, odd)[0] == expected
+            assert stand(services, fine)[0] == Status.NO_SHOW
+            moment += 5.1 * MINUTE
+
     def test_nothing_open_costs_nothing(self, services: Services) -> None:
         """One statement reads one index, which holds open sessions only."""
         sweep(services, now=utc_now() + timedelta(days=365))
