@@ -1,6 +1,5 @@
 """`teleconsult`: run the service's processes and look after it."""
 
-import json
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -8,13 +7,14 @@ from uuid import UUID
 
 import click
 
+from app import cli_access
 from app.clock import utc_now
+from app.commands import services as _services
+from app.commands import settings as _settings
+from app.commands import show as _print
 from app.errors import DomainError
 from app.organisations import keys, service
 from app.participants.permissions import Permission, Role
-from app.services import Services
-from app.settings import Settings, SettingsError
-from app.web.auth import SCOPES
 
 DATA_DIR = Path(".teleconsult")
 
@@ -166,35 +166,8 @@ def permit(organisation: UUID, role: str, permission: str, allow: bool | None) -
     _print({"organisation_id": str(organisation), "permissions": overrides})
 
 
-@cli.group("client")
-def client_group() -> None:
-    """The programs that may call the API."""
-
-
-@client_group.command("create")
-@click.option("--organisation", type=click.UUID, required=True)
-@click.option("--name", required=True, help="What it is, e.g. 'EHR'.")
-@click.option("--scope", "scopes", multiple=True, type=click.Choice(sorted(SCOPES)))
-def create_client(organisation: UUID, name: str, scopes: tuple[str, ...]) -> None:
-    """Create credentials; the secret is shown this once. Without --scope: all scopes."""
-    with _services("teleconsult-cli").database.begin() as db:
-        made = service.create_client(
-            db,
-            organisation_id=organisation,
-            name=name,
-            scopes=scopes or sorted(SCOPES),
-            now=utc_now(),
-        )
-    _print({"client_id": str(made.client.id), "client_secret": made.secret})
-
-
-@client_group.command("revoke")
-@click.argument("client_id", type=click.UUID)
-def revoke_client(client_id: UUID) -> None:
-    """Take a program's credentials away; tokens it has run out by themselves, within minutes."""
-    with _services("teleconsult-cli").database.begin() as db:
-        service.revoke_client(db, client_id=client_id, now=utc_now())
-    _print({"client_id": str(client_id), "revoked": True})
+cli.add_command(cli_access.client_group)
+cli.add_command(cli_access.oidc_group)
 
 
 @cli.command()
@@ -232,26 +205,6 @@ def main() -> None:
     except DomainError as error:
         click.echo(f"teleconsult: {error.detail}", err=True)
         sys.exit(1)
-
-
-def _settings() -> Settings:
-    try:
-        return Settings.from_env()
-    except SettingsError as error:
-        raise click.ClickException(f"Settings: {error}") from error
-
-
-def _services(application: str) -> Services:
-    from app.observability import configure_logging
-    from app.wiring import build_services
-
-    settings = _settings()
-    configure_logging(settings.log_level)
-    return build_services(settings, application=application)
-
-
-def _print(value: object) -> None:
-    click.echo(json.dumps(value))
 
 
 if __name__ == "__main__":

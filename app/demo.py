@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.audit.service import OPERATOR
-from app.organisations import keys, service
+from app.organisations import clients, keys, service
 from app.organisations.models import ApiClient, Organisation, SigningKey
 from app.participants import links
 from app.participants import service as participants
@@ -65,8 +65,9 @@ def _ensure_client(
     mine = select(ApiClient).where(ApiClient.organisation_id == organisation.id)
     found = db.scalars(mine.where(ApiClient.name == NAME)).first()
     if found:
+        found.scopes = sorted(SCOPES)  # an older version may have known fewer
         return found
-    made = service.create_client(
+    made = clients.create_client(
         db,
         organisation_id=organisation.id,
         name=NAME,

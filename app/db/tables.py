@@ -1,12 +1,13 @@
 """Imports every model, so that `Base.metadata` is whole for Alembic and the checks."""
 
+from app.access.models import IdentityProvider, StaffSession
 from app.attendance.models import AttendanceTotals
 from app.audit.models import AuditEntry
 from app.db.base import Base
 from app.emergencies.models import EmergencyEntry
 from app.events.models import Event
 from app.notifications.models import Notification
-from app.organisations.models import ApiClient, Organisation, SigningKey
+from app.organisations.models import ApiClient, ClientSecret, Organisation, SigningKey
 from app.participants.models import Attendance, Link, Participant
 from app.rooms.models import RoomCommand, RoomEvent
 from app.sessions.models import CareSession
@@ -20,9 +21,11 @@ __all__ = [
     "AuditEntry",
     "Base",
     "CareSession",
+    "ClientSecret",
     "EmergencyEntry",
     "Event",
     "IdempotencyKey",
+    "IdentityProvider",
     "Link",
     "Notification",
     "Organisation",
@@ -30,6 +33,7 @@ __all__ = [
     "RoomCommand",
     "RoomEvent",
     "SigningKey",
+    "StaffSession",
     "WebhookDelivery",
     "WebhookSubscription",
 ]

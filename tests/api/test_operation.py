@@ -97,11 +97,11 @@ def test_stats_and_metrics_count_rooms_and_people(
     """A3: a room is active while somebody is in it."""
     client = app.test_client()
     before = family(client.get("/metrics").text)
-    rooms_before = client.get("/stats").get_json()["activeRooms"]
+    rooms_before = alice.get("/stats").get_json()["activeRooms"]
     session = alice.new_session()
     doctor, patient = (invite(services, alice, session, role) for role in ("doctor", "patient"))
     prosody.tell(doctor.joined(connection="a"), patient.joined(connection="b"))
-    stats = client.get("/stats").get_json()
+    stats = alice.get("/stats").get_json()
     assert set(stats) == {"activeRooms", "timestamp"}
     assert stats["activeRooms"] == rooms_before + 1
     during = family(client.get("/metrics").text)

@@ -65,6 +65,7 @@ OPERATIONS = [
     Operation("GET", W, "webhooks:manage"),
     Operation("PATCH", W, "webhooks:manage", {"is_active": False}, ETAG),
     Operation("DELETE", W, "webhooks:manage"),
+    Operation("GET", "/stats", "operations:read"),
 ]
 ABOUT_ONE = [operation for operation in OPERATIONS if "{" in operation.path]
 IDS = {"session": str(uuid4()), "person": str(uuid4()), "webhook": str(uuid4())}
@@ -76,9 +77,10 @@ OPEN = {
     "POST /j/{code}/token",
     "GET /j/{code}/state",
     "GET /health",
-    "GET /stats",
     "GET /metrics",
 }
+# Every caller may.
+ME = "GET /staff/me"
 
 
 @pytest.fixture
@@ -105,9 +107,11 @@ def test_the_table_above_holds_every_operation(app: Flask) -> None:
     found = dict(documented(app))
     names = {"session": "{session_id}", "person": "{participant_id}", "webhook": "{webhook_id}"}
     tabled = {str(o).partition("?")[0].format(**names): o.scope for o in OPERATIONS}
-    assert set(found) == set(tabled) | OPEN
+    assert set(found) == {*tabled, *OPEN, ME}
     for name, scope in tabled.items():
-        assert found[name]["security"] == [{"oauth2": [scope]}], name
+        by_token, by_person, by_cookie = found[name]["security"]
+        assert (by_token, by_person) == ({"oauth2": [scope]}, {"openIdConnect": [scope]}), name
+        assert by_cookie == {"staffCookie": []}
 
 
 @pytest.mark.parametrize("operation", ABOUT_ONE, ids=str)
