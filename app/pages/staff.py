@@ -71,7 +71,7 @@ def sign_in() -> Response:
     with services.database.begin() as db:
         choices = _choices(db, request.args.get("provider", ""))
     if len(choices) > 1:
-        return _page("choose", choices=choices, then=then)
+        return _page("choose", choices=choices)
     provider = choices[0][0]
     pending = signin.begin(provider=provider, then=then, now=now())
     target = signin.address(
@@ -220,6 +220,7 @@ def _page(state: str, *, status: int | None = None, **facts: object) -> Response
         language=language,
         languages=LANGUAGES,
         build=assets.build(),
+        kept=request.args.to_dict(),
         **facts,
     )
     answer = Response(body, status or NOTICES.get(state, HTTPStatus.OK), mimetype="text/html")
