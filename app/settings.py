@@ -18,6 +18,7 @@ from app.signing import decode_secret
 
 Value = TypeVar("Value")
 
+NO_LIMIT = "off"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -226,7 +227,7 @@ def _fernet_key(text: str) -> str:
 
 def _rate(env: FileAwareEnv, name: str, default: str) -> Rate | None:
     text: str = env.str(name, default)
-    if not text:
+    if text == NO_LIMIT:
         return None
     try:
         item = parse(text)

@@ -7,12 +7,14 @@ from uuid import UUID, uuid5
 
 from sqlalchemy import select, update
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.access.models import IdentityProvider
 from app.access.scopes import SCOPES
 from app.audit import service as audit
 from app.audit.service import OPERATOR
+from app.db.constraints import conflict_of
 from app.encryption import Vault
 from app.errors import NotFound
 from app.ids import new_id
@@ -32,7 +34,12 @@ def add_provider(
     role_scopes: Mapping[str, Sequence[str]],
     now: datetime,
 ) -> IdentityProvider:
-    """Let an issuer vouch for the people of one organisation."""
+    """Let an issuer vouch for the people of one organisation.
+
+    Raises:
+        Conflict: it vouches for an organisation already.
+        NotFound: there is no such organisation.
+    """
     provider = IdentityProvider(
         id=new_id(),
         organisation_id=organisation_id,
@@ -46,8 +53,11 @@ def add_provider(
         created_at=now,
     )
     db.add(provider)
-    # The database says here whether another organisation has this issuer already.
-    db.flush()
+    try:
+        db.flush()
+    except IntegrityError as error:
+        missing = NotFound("There is no such organisation.", code="organisation_not_found")
+        raise (conflict_of(error) or missing) from error
     detail = {"provider_id": str(provider.id), "issuer": issuer, "roles": provider.role_scopes}
     _audit(db, "provider.added", provider, detail, now)
     return provider

@@ -89,6 +89,22 @@ def test_from_making_to_revoking_on_the_command_line(
         (("client", "create", "--organisation", "x", "--name", "x"), 2, "not a valid UUID"),
         (("client", "rotate", str(uuid4()), "--overlap-h", "-1"), 2, "--overlap-h"),
         (("oidc", "remove", str(uuid4())), 1, "no such identity provider"),
+        (
+            (
+                "oidc",
+                "add",
+                "--organisation",
+                str(uuid4()),
+                "--issuer",
+                "https://a.example",
+                "--client-id",
+                "x",
+                "--role",
+                "a=clinic",
+            ),
+            1,
+            "no such organisation",
+        ),
     ],
 )
 def test_what_an_operator_did_wrong_is_said_in_a_sentence(

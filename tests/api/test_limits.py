@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from redis import Redis
 from werkzeug.test import TestResponse
 
 from app.adapters.limits_redis import RedisLimiter
@@ -35,11 +36,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
         yield stack
 
 
+def emptied(server: LocalStack) -> RedisLimiter:
+    """Return a limiter over an empty Redis."""
+    with Redis.from_url(server.redis.url) as client:
+        client.flushall()
+    return RedisLimiter(server.redis.url)
+
+
 @pytest.fixture
 def limited(services: Services, server: LocalStack) -> Limited:
     """Return an API with other limits, over an empty Redis."""
-    limiter = RedisLimiter(server.redis.url)
-    limiter._storage.get_connection().flushall()
+    limiter = emptied(server)
 
     def make(**rates: int) -> Flask:
         chosen: dict[str, Any] = {
@@ -140,8 +147,7 @@ def test_the_address_behind_our_own_proxies_counts(
     settings = replace(
         services.settings, trusted_proxies=proxies, rate_limit_address=Rate(1, WINDOW_S)
     )
-    limiter = RedisLimiter(server.redis.url)
-    limiter._storage.get_connection().flushall()
+    limiter = emptied(server)
     client = create_app(replace(services, settings=settings, limiter=limiter)).test_client()
     for address in ("198.51.100.1", "198.51.100.2"):
         answer = client.get(
@@ -217,8 +223,7 @@ def test_without_redis_nobody_is_stopped(
     services: Services, server: LocalStack, alice: Hospital, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Calls go on, it is said once in the log, and counting begins again by itself."""
-    limiter = RedisLimiter(server.redis.url)
-    limiter._storage.get_connection().flushall()
+    limiter = emptied(server)
     settings = replace(services.settings, rate_limit_caller=Rate(1, WINDOW_S))
     hers = replace(alice, app=create_app(replace(services, settings=settings, limiter=limiter)))
     server.redis.kill()

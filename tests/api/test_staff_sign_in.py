@@ -24,8 +24,8 @@ from tests.api.vouching import Clock, process_at, vouch
 from tests.issuer import GARBAGE, Issuer
 from tests.oidc import Provider
 
-ADA = {"sub": "ada@alice.example", "name": "Ada Okafor", "roles": ["doctor"]}
-PORTER = {"sub": "sam", "name": "Sam", "roles": ["porter"]}
+ADA: dict[str, Any] = {"sub": "ada@alice.example", "name": "Ada Okafor", "roles": ["doctor"]}
+PORTER: dict[str, Any] = {"sub": "sam", "name": "Sam", "roles": ["porter"]}
 STAFF = "teleconsult-staff"
 SIGN_IN = "teleconsult-sign-in"
 
