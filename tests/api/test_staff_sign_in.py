@@ -7,8 +7,10 @@ from datetime import timedelta
 from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 import pytest
+from cryptography.fernet import Fernet
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -16,12 +18,14 @@ from werkzeug.test import TestResponse
 from app.access import service, staff
 from app.access.scopes import SCOPE_SETS
 from app.clock import utc_now
+from app.encryption import Vault
 from app.factory import create_app
+from app.reencrypt import reencrypt
 from app.services import Services
 from tests.api.hospital import Hospital
 from tests.api.records import alter, audit_of, dump
 from tests.api.vouching import Clock, process_at, vouch
-from tests.issuer import GARBAGE, Issuer
+from tests.issuer import CLIENT_SECRET, GARBAGE, Issuer
 from tests.oidc import Provider
 
 ADA: dict[str, Any] = {"sub": "ada@alice.example", "name": "Ada Okafor", "roles": ["doctor"]}
@@ -449,6 +453,17 @@ def test_the_database_holds_no_token(desk: Desk, postgres: Any) -> None:
     assert desk.cookie() not in text
     assert "ada@alice.example" not in text
     assert "known to the issuer" not in text
+
+
+def test_our_secret_at_the_issuer_survives_a_new_master_key(desk: Desk, services: Services) -> None:
+    """`keys reencrypt` takes it along, so that the old key can be dropped."""
+    new = Fernet.generate_key().decode()
+    both = Vault([new, *services.settings.master_keys])
+    with services.database.begin() as db:
+        reencrypt(db, both)
+        row = service.provider_of(db, provider_id=UUID(desk.provider_id))
+        assert Vault([new]).decrypt(row.client_secret or b"") == CLIENT_SECRET.encode()
+        db.rollback()  # the other tests' keys stay as they are
 
 
 def test_a_form_that_is_not_ours_is_told_so_calmly(desk: Desk) -> None:
