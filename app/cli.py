@@ -7,15 +7,15 @@ from uuid import UUID
 
 import click
 
+from app import cli_access
 from app.cli_clinical import directory_group, set_policy, show_organisation
-from app.cli_setup import print_json as _print
-from app.cli_setup import services as _services
-from app.cli_setup import settings as _settings
 from app.clock import utc_now
+from app.commands import services as _services
+from app.commands import settings as _settings
+from app.commands import show as _print
 from app.errors import DomainError
 from app.organisations import keys, service
 from app.participants.permissions import Permission, Role
-from app.web.auth import SCOPES
 
 DATA_DIR = Path(".teleconsult")
 
@@ -170,37 +170,8 @@ def permit(organisation: UUID, role: str, permission: str, allow: bool | None) -
 organisation_group.add_command(show_organisation)
 organisation_group.add_command(set_policy)
 cli.add_command(directory_group)
-
-
-@cli.group("client")
-def client_group() -> None:
-    """The programs that may call the API."""
-
-
-@client_group.command("create")
-@click.option("--organisation", type=click.UUID, required=True)
-@click.option("--name", required=True, help="What it is, e.g. 'EHR'.")
-@click.option("--scope", "scopes", multiple=True, type=click.Choice(sorted(SCOPES)))
-def create_client(organisation: UUID, name: str, scopes: tuple[str, ...]) -> None:
-    """Create credentials; the secret is shown this once. Without --scope: all scopes."""
-    with _services("teleconsult-cli").database.begin() as db:
-        made = service.create_client(
-            db,
-            organisation_id=organisation,
-            name=name,
-            scopes=scopes or sorted(SCOPES),
-            now=utc_now(),
-        )
-    _print({"client_id": str(made.client.id), "client_secret": made.secret})
-
-
-@client_group.command("revoke")
-@click.argument("client_id", type=click.UUID)
-def revoke_client(client_id: UUID) -> None:
-    """Take a program's credentials away; tokens it has run out by themselves, within minutes."""
-    with _services("teleconsult-cli").database.begin() as db:
-        service.revoke_client(db, client_id=client_id, now=utc_now())
-    _print({"client_id": str(client_id), "revoked": True})
+cli.add_command(cli_access.client_group)
+cli.add_command(cli_access.oidc_group)
 
 
 @cli.command()

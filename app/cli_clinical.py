@@ -9,8 +9,8 @@ from marshmallow import ValidationError
 
 from app.appointments import filling
 from app.audit.service import OPERATOR
-from app.cli_setup import print_json, services, settings
 from app.clock import utc_now
+from app.commands import services, settings, show
 from app.db.engine import Database
 from app.organisations import policy_service
 from app.organisations.policy_schemas import OrganisationPatch
@@ -22,7 +22,7 @@ def show_organisation(organisation: UUID) -> None:
     """Print an organisation with its policy, defaults included."""
     with services("teleconsult-cli").database.begin() as db:
         found = policy_service.get(db, organisation_id=organisation)
-        print_json({**policy_service.shown(found), "id": str(organisation)})
+        show({**policy_service.shown(found), "id": str(organisation)})
 
 
 @click.command("set")
@@ -50,7 +50,7 @@ def set_policy(organisation: UUID, decisions: tuple[str, ...], visit_type: str |
             actor=OPERATOR,
             now=utc_now(),
         )
-        print_json({**policy_service.shown(changed), "id": str(organisation)})
+        show({**policy_service.shown(changed), "id": str(organisation)})
 
 
 @click.group("directory")
@@ -72,7 +72,7 @@ def import_directory(file: BinaryIO, organisation: UUID) -> None:
         raise click.ClickException("Set MIGRATION_DATABASE_URL to the owner's connection.")
     owner = Database(url, pool_size=1, application="teleconsult-cli")
     with owner.begin() as db:
-        print_json(filling.fill(db, organisation_id=organisation, lines=file, now=utc_now()))
+        show(filling.fill(db, organisation_id=organisation, lines=file, now=utc_now()))
 
 
 def _decision(text: str) -> tuple[str, Any]:

@@ -16,7 +16,7 @@ from app.appointments.models import Appointment
 from app.appointments.states import OPEN
 from app.audit.service import OPERATOR
 from app.db.engine import Database
-from app.organisations import keys, service
+from app.organisations import clients, keys, service
 from app.organisations.models import ApiClient, Organisation, SigningKey
 from app.participants import links
 from app.participants import service as participants
@@ -99,8 +99,9 @@ def _ensure_client(
     mine = select(ApiClient).where(ApiClient.organisation_id == organisation.id)
     found = db.scalars(mine.where(ApiClient.name == NAME)).first()
     if found:
+        found.scopes = sorted(SCOPES)  # an older version may have known fewer
         return found
-    made = service.create_client(
+    made = clients.create_client(
         db,
         organisation_id=organisation.id,
         name=NAME,

@@ -8,6 +8,7 @@ DomainError
 ├── Unauthorized  we do not know who is asking
 ├── Forbidden     we know, and this caller may not
 ├── Gone          it existed and never comes back
+├── TooMany       the caller asks too often
 └── Unavailable   a part we need does not answer
 
 `app.web.errors` maps them to HTTP once. `code` is stable and documented; `detail` is for people.
@@ -60,6 +61,12 @@ class Forbidden(DomainError):
 
 class Gone(DomainError):
     """It existed, and it never comes back."""
+
+
+class TooMany(DomainError):
+    """The caller asks too often; waiting helps."""
+
+    retryable = True
 
 
 class Unavailable(DomainError):

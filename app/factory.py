@@ -1,6 +1,7 @@
 """The web application, put together in one visible order."""
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.appointments.routes import blp as appointments
 from app.attendance.routes import blp as attendance
@@ -11,6 +12,7 @@ from app.organisations.policy_routes import blp as organisation
 from app.organisations.routes import blp as organisations
 from app.pages.routes import lost
 from app.pages.routes import make_blueprint as make_pages
+from app.pages.staff import staff
 from app.participants.routes import blp as participants
 from app.rooms.routes import blp as rooms
 from app.services import Services
@@ -18,8 +20,10 @@ from app.sessions.routes import blp as sessions
 from app.settings import Settings
 from app.visits.routes import blp as visits
 from app.web.blueprint import refuse_the_unasked
+from app.web.cors import allow_origins
 from app.web.docs import blp as docs
 from app.web.health import blp as health
+from app.web.limits import limit_requests
 from app.web.openapi import OPENAPI_CONFIG, TeleconsultApi
 from app.web.problems import register_problems
 from app.web.services import attach_services
@@ -36,6 +40,8 @@ def create_app(services: Services) -> Flask:
     attach_services(app, services)
     observe_requests(app)
     register_problems(app)
+    limit_requests(app)
+    allow_origins(app, services.settings)
     refuse_the_unasked(app)
     api = TeleconsultApi(app)
     for blueprint in (
@@ -55,8 +61,16 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(rooms)
     app.register_blueprint(docs)
     app.register_blueprint(make_pages())
+    app.register_blueprint(staff)
     app.register_error_handler(404, lost)
+    _trust_proxies(app, services.settings.trusted_proxies)
     return app
+
+
+def _trust_proxies(app: Flask, count: int) -> None:
+    """Take the caller's address from as many proxies as there are; anybody can write the rest."""
+    if count:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count)  # type: ignore[method-assign]
 
 
 def create_app_from_env() -> Flask:

@@ -55,6 +55,56 @@ class HttpSender(Protocol):
         """
 
 
+class IdentityHttp(Protocol):
+    """HTTP to a hospital's own identity provider."""
+
+    def get(self, url: str) -> dict[str, Any]:
+        """Return the JSON object at an address.
+
+        Raises:
+            app.errors.Unavailable: no such answer in time.
+        """
+
+    def post_form(
+        self, url: str, form: Mapping[str, str], basic: tuple[str, str] | None
+    ) -> tuple[int, dict[str, Any]]:
+        """Send a form once and return the status and the JSON object of the answer.
+
+        Raises:
+            app.errors.Unavailable: no such answer in time.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How often something happened in the present window of time, and how often it may."""
+
+    amount: int
+    window_s: int
+    used: int
+    resets_in_s: int
+
+    @property
+    def remaining(self) -> int:
+        """How often it may still happen."""
+        return max(0, self.amount - self.used)
+
+    @property
+    def is_exceeded(self) -> bool:
+        """Whether it happened more often than it may."""
+        return self.used > self.amount
+
+
+class Limiter(Protocol):
+    """Counts that all processes share. When they cannot be reached nothing is limited."""
+
+    def hit(self, key: str, *, amount: int, window_s: int) -> Allowance | None:
+        """Count one more; None when nobody counts just now."""
+
+    def look(self, key: str, *, amount: int, window_s: int) -> Allowance | None:
+        """Return what was counted, counting nothing."""
+
+
 class Pings(Protocol):
     """A part whose health is shown on /health."""
 

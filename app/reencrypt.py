@@ -3,13 +3,14 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.access.models import IdentityProvider
 from app.encryption import Vault
 from app.organisations.models import SigningKey
 from app.webhooks.models import WebhookSubscription
 
 
 def reencrypt(db: Session, vault: Vault) -> int:
-    """Encrypt signing keys and webhook secrets anew; return how many.
+    """Encrypt signing keys, webhook secrets and our secrets at issuers anew; return how many.
 
     Answers kept for an Idempotency-Key are left: they are gone within a day.
 
@@ -22,4 +23,8 @@ def reencrypt(db: Session, vault: Vault) -> int:
     subscriptions = db.scalars(select(WebhookSubscription).with_for_update(key_share=True)).all()
     for subscription in subscriptions:
         subscription.secret = vault.rotate(subscription.secret)
-    return len(keys) + len(subscriptions)
+    secret = IdentityProvider.client_secret.is_not(None)
+    providers = db.scalars(select(IdentityProvider).where(secret).with_for_update()).all()
+    for provider in providers:
+        provider.client_secret = vault.rotate(provider.client_secret or b"")
+    return len(keys) + len(subscriptions) + len(providers)

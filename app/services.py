@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from redis import Redis
 
+from app.access.issuers import Issuers
 from app.db.engine import Database
 from app.encryption import Vault
 from app.organisations.keys import KeyRing
-from app.ports import HttpSender, Mailer, Pings, Rooms
+from app.ports import HttpSender, IdentityHttp, Limiter, Mailer, Pings, Rooms
 from app.settings import Settings
 
 
@@ -24,4 +25,7 @@ class Services:
     rooms: Rooms
     mailer: Mailer
     http: HttpSender
+    identity: IdentityHttp
+    issuers: Issuers
+    limiter: Limiter
     health: Mapping[str, Pings]

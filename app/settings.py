@@ -11,12 +11,14 @@ from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 from environs import EnvError, FileAwareEnv
+from limits import parse
 from marshmallow import validate
 
 from app.signing import decode_secret
 
 Value = TypeVar("Value")
 
+NO_LIMIT = "off"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -30,6 +32,14 @@ class LinkKey:
 
     key_id: str
     secret: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many in so many seconds."""
+
+    amount: int
+    window_s: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +61,15 @@ class Settings:
     link_ttl_s: int
     jitsi_token_ttl_s: int
     api_token_ttl_s: int
+    staff_idle_s: int
+    staff_session_s: int
+    trusted_proxies: int
+    cors_origins: tuple[str, ...]
+    rate_limit_caller: Rate | None
+    rate_limit_address: Rate | None
+    rate_limit_sign_in: Rate | None
+    rate_limit_links: Rate | None
+    metrics_token: str = field(repr=False)
     link_keys: tuple[LinkKey, ...] = field(repr=False)
     master_keys: tuple[str, ...] = field(repr=False)
     api_token_secret: tuple[bytes, ...] = field(repr=False)
@@ -88,7 +107,9 @@ class Settings:
         """
         env = FileAwareEnv(strip_whitespace=True)
         try:
-            return Settings(**_service(env), **_secrets(env), **_jitsi(env), **_outside(env))
+            return Settings(
+                **_service(env), **_access(env), **_secrets(env), **_jitsi(env), **_outside(env)
+            )
         except (EnvError, ValueError) as error:
             raise SettingsError(str(error)) from error
 
@@ -115,6 +136,20 @@ def _service(env: FileAwareEnv) -> dict[str, Any]:
         "link_ttl_s": env.int("LINK_TTL_S", 604_800),
         "jitsi_token_ttl_s": env.int("JITSI_TOKEN_TTL_S", 43_200),
         "api_token_ttl_s": env.int("API_TOKEN_TTL_S", 900),
+    }
+
+
+def _access(env: FileAwareEnv) -> dict[str, Any]:
+    return {
+        "staff_idle_s": env.int("STAFF_IDLE_S", 1_800, validate=validate.Range(1)),
+        "staff_session_s": env.int("STAFF_SESSION_S", 36_000, validate=validate.Range(1)),
+        "trusted_proxies": env.int("TRUSTED_PROXIES", 0, validate=validate.Range(0, 5)),
+        "cors_origins": _origins(env),
+        "rate_limit_caller": _rate(env, "RATE_LIMIT_CALLER", "30000/minute"),
+        "rate_limit_address": _rate(env, "RATE_LIMIT_ADDRESS", "1200/minute"),
+        "rate_limit_sign_in": _rate(env, "RATE_LIMIT_SIGN_IN", "20/minute"),
+        "rate_limit_links": _rate(env, "RATE_LIMIT_LINKS", "60/minute"),
+        "metrics_token": env.str("METRICS_TOKEN", ""),
     }
 
 
@@ -188,6 +223,30 @@ def _link_key(text: str) -> LinkKey:
 def _fernet_key(text: str) -> str:
     Fernet(text)  # refuses what is no key
     return text
+
+
+def _rate(env: FileAwareEnv, name: str, default: str) -> Rate | None:
+    text: str = env.str(name, default)
+    if text == NO_LIMIT:
+        return None
+    try:
+        item = parse(text)
+    except ValueError as error:
+        raise ValueError(f"{name} must be like 600/minute.") from error
+    return Rate(item.amount, item.get_expiry())
+
+
+def _origins(env: FileAwareEnv) -> tuple[str, ...]:
+    texts: list[str] = env.list("CORS_ORIGINS", [])
+    return tuple(_origin(text) for text in texts)
+
+
+def _origin(text: str) -> str:
+    origin = text.strip().rstrip("/")
+    parts = urlsplit(origin)
+    if origin != "*" and (origin != f"{parts.scheme}://{parts.netloc}" or not parts.netloc):
+        raise ValueError("CORS_ORIGINS wants origins like https://ehr.hospital.example, or *.")
+    return origin
 
 
 def _optional_url(env: FileAwareEnv, name: str) -> str:

@@ -6,7 +6,10 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 from sqlalchemy import text
 
+from app.access.issuers import Issuers
 from app.adapters.http_guarded import GuardedSender
+from app.adapters.identity_http import PlainIdentityHttp
+from app.adapters.limits_redis import RedisLimiter
 from app.adapters.rooms_redis import RedisRooms
 from app.adapters.smtp import SmtpMailer
 from app.db.engine import Database
@@ -35,6 +38,7 @@ def build_services(settings: Settings, *, application: str) -> Services:
     )
     vault = Vault(settings.master_keys)
     rooms = RedisRooms(redis)
+    identity = PlainIdentityHttp()
     return Services(
         settings=settings,
         database=database,
@@ -52,6 +56,9 @@ def build_services(settings: Settings, *, application: str) -> Services:
         http=GuardedSender(
             timeout_s=settings.webhook_timeout_s, allow_private=settings.webhook_allow_private
         ),
+        identity=identity,
+        issuers=Issuers(identity),
+        limiter=RedisLimiter(settings.redis_url),
         health={
             "database": DatabaseHealth(database),
             "redis": RedisHealth(redis),

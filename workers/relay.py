@@ -42,7 +42,7 @@ RELAY_LOCK = 7_230_902  # any number, the same for every relay
 # One relay at a time: two could make the deliveries of a session in the wrong order.
 LOCK = text("SELECT pg_try_advisory_xact_lock(:key)")
 CLAIM = text("SELECT * FROM teleconference.claim_events(:limit, :now)")  # see migration 0010
-PURGE = text("SELECT teleconference.purge_expired(:now)")
+PURGE = text("SELECT teleconference.purge_expired(:now), teleconference.purge_staff_sessions(:now)")
 
 
 @dataclass(frozen=True, slots=True)

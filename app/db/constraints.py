@@ -5,6 +5,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from app.errors import Conflict, DomainError, Invalid
 
 CONFLICTS: dict[str, tuple[str, str]] = {
+    "ix_identity_providers_one_per_issuer": (
+        "issuer_exists",
+        "This issuer vouches for an organisation already; remove it there first.",
+    ),
     "uq_webhook_subscriptions_organisation_id_url": (
         "webhook_exists",
         "This address is already subscribed.",

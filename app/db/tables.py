@@ -1,5 +1,6 @@
 """Imports every model, so that `Base.metadata` is whole for Alembic and the checks."""
 
+from app.access.models import IdentityProvider, StaffSession
 from app.appointments.models import Appointment, Patient, Provider, Visit
 from app.attendance.models import AttendanceTotals
 from app.audit.models import AuditEntry
@@ -7,7 +8,7 @@ from app.db.base import Base
 from app.emergencies.models import EmergencyEntry
 from app.events.models import Event
 from app.notifications.models import Notification
-from app.organisations.models import ApiClient, Organisation, SigningKey
+from app.organisations.models import ApiClient, ClientSecret, Organisation, SigningKey
 from app.participants.models import Attendance, Link, Participant
 from app.rooms.models import RoomCommand, RoomEvent
 from app.sessions.models import CareSession
@@ -22,9 +23,11 @@ __all__ = [
     "AuditEntry",
     "Base",
     "CareSession",
+    "ClientSecret",
     "EmergencyEntry",
     "Event",
     "IdempotencyKey",
+    "IdentityProvider",
     "Link",
     "Notification",
     "Organisation",
@@ -34,6 +37,7 @@ __all__ = [
     "RoomCommand",
     "RoomEvent",
     "SigningKey",
+    "StaffSession",
     "Visit",
     "WebhookDelivery",
     "WebhookSubscription",

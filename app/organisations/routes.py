@@ -1,4 +1,4 @@
-"""Signing in: `/oauth/token`, and the keys others check our tokens with."""
+"""Signing in: `/oauth/token`, who is signed in, and the keys others check our tokens with."""
 
 from http import HTTPStatus
 from typing import Any
@@ -10,11 +10,12 @@ from jwt.algorithms import RSAAlgorithm
 from sqlalchemy.orm import Session
 
 from app.errors import DomainError, Invalid, NotFound, Unauthorized
-from app.organisations import keys, service
-from app.organisations.models import ApiClient, SigningKey
-from app.organisations.schemas import KeySetOut, TokenIn, TokenOut
+from app.organisations import clients, keys
+from app.organisations.models import ApiClient, Organisation, SigningKey
+from app.organisations.schemas import KeySetOut, MeOut, TokenIn, TokenOut
+from app.web import limits
 from app.web.answers import json_answer
-from app.web.auth import across_organisations, issue_token, now
+from app.web.auth import Caller, across_organisations, issue_token, now, requires
 from app.web.blueprint import Blueprint
 from app.web.problems import from_domain, problem
 from app.web.services import current_services
@@ -39,6 +40,7 @@ OAUTH_ERRORS = {
 @blp.response(200, TokenOut, headers={"Cache-Control": {"schema": {"type": "string"}}})
 def create_token(form: dict[str, str], *, db: Session) -> Any:
     """Get an access token by client credentials (form or HTTP Basic)."""
+    limits.count_address()
     if not form["grant_type"]:
         raise Invalid(
             "Send grant_type=client_credentials as a form.",
@@ -74,6 +76,23 @@ def refuse(error: DomainError) -> Response:
     return response
 
 
+@blp.route("/staff/me", methods=["GET"])
+@transactional
+@requires(None)
+@blp.response(200, MeOut)
+def read_me(*, db: Session, caller: Caller) -> Any:
+    """Read who is calling: the person signed in on our pages, or behind the token."""
+    organisation = db.get_one(Organisation, caller.organisation_id)
+    me = {
+        "kind": caller.kind,
+        "subject": caller.subject,
+        "name": caller.name,
+        "scopes": sorted(caller.scopes),
+        "organisation": {"id": organisation.id, "name": organisation.name},
+    }
+    return me, {"Cache-Control": "no-store"}
+
+
 @blp.route("/.well-known/jwks.json", methods=["GET"])
 @transactional
 @across_organisations
@@ -103,14 +122,21 @@ def _credentials(form: dict[str, str]) -> tuple[str, str]:
 
 
 def _authenticated(db: Session, client_id: str, secret: str) -> ApiClient:
+    limits.require_patience(client_id)
     try:
-        return service.authenticate(db, client_id=client_id, secret=secret, now=now())
-    except Unauthorized:
-        # Not in this transaction, which rolls back; nor by a second connection of its pool, which
-        # would block when every thread holds its first.
-        with current_services().database.statements() as own:
-            service.audit_refusal(own, client_id=client_id, now=now())
+        return clients.authenticate(db, client_id=client_id, secret=secret, now=now())
+    except Unauthorized as error:
+        _audit_refusal(client_id, error.code)
+        if limits.count_failed_sign_in(client_id):
+            _audit_refusal(client_id, "sign_in_throttled")
         raise
+
+
+def _audit_refusal(client_id: str, code: str) -> None:
+    # Not in the request's transaction, which rolls back; nor by a second connection of its pool,
+    # which would block when every thread holds its first.
+    with current_services().database.statements() as own:
+        clients.audit_refusal(own, client_id=client_id, code=code, now=now())
 
 
 def _granted(client: ApiClient, asked: str) -> list[str]:

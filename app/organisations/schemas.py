@@ -1,6 +1,6 @@
 """OAuth 2.0 client credentials as RFC 6749 section 4.4 writes them."""
 
-from marshmallow import EXCLUDE, fields
+from marshmallow import EXCLUDE, fields, validate
 
 from app.web.schemas import In, Out
 
@@ -24,6 +24,27 @@ class TokenOut(Out):
     token_type = fields.String(required=True)
     expires_in = fields.Integer(required=True, metadata={"description": "Seconds."})
     scope = fields.String(required=True)
+
+
+class OrganisationNameOut(Out):
+    """An organisation by its name."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+
+
+class MeOut(Out):
+    """The caller as we know it."""
+
+    kind = fields.String(required=True, validate=validate.OneOf(["client", "user"]))
+    subject = fields.UUID(
+        required=True, metadata={"description": "Opaque; the same in the audit log."}
+    )
+    name = fields.String(
+        required=True, metadata={"description": "As the issuer says it; empty for a program."}
+    )
+    scopes = fields.List(fields.String(), required=True)
+    organisation = fields.Nested(OrganisationNameOut, required=True)
 
 
 class KeyOut(Out):

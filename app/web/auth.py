@@ -1,8 +1,10 @@
-"""Who calls the API: a short token in our own name, limited to one organisation and to scopes."""
+"""Who calls the API: a program with a token of ours, or a person of the hospital, with a token of
+the hospital's own issuer or signed in on our pages. Each is limited to one organisation and to
+scopes."""
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any
@@ -12,40 +14,40 @@ import jwt
 from flask import g, request
 from sqlalchemy.orm import Session
 
+from app.access import issuers, scopes
+from app.access import service as access
 from app.audit import service as audit
 from app.audit.service import Actor
 from app.clock import utc_now
 from app.db.engine import EVERY_ORGANISATION, enter_organisation
-from app.errors import Forbidden, Unauthorized
+from app.errors import DomainError, Forbidden, Unauthorized
+from app.web import cookies, limits
 from app.web.services import current_services
 
 ISSUER = "teleconsult-api"
 ALGORITHM = "HS256"
-
-SCOPES = {
-    "sessions:read": "Read sessions and their attendance.",
-    "sessions:write": "Create, change, start, end and cancel sessions.",
-    "participants:read": "Read who takes part in a session.",
-    "participants:write": "Invite, change and remove participants; replace links.",
-    "rooms:moderate": "Send messages to a live room.",
-    "webhooks:manage": "Subscribe addresses to events.",
-    "emergency:enter": "Enter an emergency uninvited, with a reason.",
-    "emergency:review": "Read and review uninvited entries.",
-    "appointments:read": "Read appointments and how their visits stand.",
-    "appointments:write": "Make, change, cancel appointments; note arrivals and no-shows.",
-    "visits:write": "Start and end visits.",
-    "organisation:read": "Read the organisation and its policy.",
-    "organisation:manage": "Change the organisation and its policy.",
-}
+SCOPES = scopes.SCOPES
+# Nobody has shown anything yet, so there is nothing to note.
+UNNOTED = {"token_missing", "rate_limited"}
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The program behind a request."""
+    """Who is behind a request: a `client` (a program) or a `user` (a person of the hospital).
+
+    `client_id` is the opaque id of either.
+    """
 
     client_id: UUID
     organisation_id: UUID
     scopes: frozenset[str]
+    kind: str = "client"
+    name: str = field(default="", repr=False)
+
+    @property
+    def subject(self) -> str:
+        """The id under which the audit log knows the caller."""
+        return str(self.client_id)
 
 
 def issue_token(
@@ -69,10 +71,16 @@ def issue_token(
     return jwt.encode(claims, secret, algorithm=ALGORITHM)
 
 
-def requires(scope: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let only callers with `scope` in, limit the transaction to their organisation, and give
-    the view `caller`. Stands inside `transactional`."""
-    assert scope in SCOPES, scope
+def requires(scope: str | None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Let only callers with `scope` in (with None: every caller), limit the transaction to their
+    organisation, and give the view `caller`. Stands inside `transactional`."""
+    assert scope is None or scope in SCOPES, scope
+    named = [scope] if scope else []
+    security: list[dict[str, list[str]]] = [
+        {"oauth2": named},
+        {"openIdConnect": named},
+        {"staffCookie": []},
+    ]
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
@@ -81,7 +89,7 @@ def requires(scope: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             enter_organisation(db, caller.organisation_id)
             return view(*args, db=db, caller=caller, **kwargs)
 
-        return describe(wrapper, security=[{"oauth2": [scope]}])
+        return describe(wrapper, security=security)
 
     return decorate
 
@@ -99,15 +107,18 @@ def across_organisations(view: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-def _admitted(scope: str) -> Caller:
-    """Return the caller if it may use `scope`; whoever shows a token and may not is audited."""
+def _admitted(scope: str | None) -> Caller:
+    """Return the caller if it may use `scope`; whoever shows something and may not is audited."""
     caller = None
     try:
         caller = current_caller()
-        if scope not in caller.scopes:
+        limits.count_caller(caller.subject)
+        if scope is not None and scope not in caller.scopes:
             raise Forbidden(f"This needs the scope {scope}.", code="scope_missing")
-    except (Unauthorized, Forbidden) as error:
-        if error.code != "token_missing":
+    except DomainError as error:
+        if isinstance(error, Unauthorized):
+            limits.count_address()
+        if isinstance(error, Unauthorized | Forbidden) and error.code not in UNNOTED:
             _audit_refusal(caller, error.code)
         raise
     return caller
@@ -142,16 +153,52 @@ def current_caller() -> Caller:
     """Return who sends this request.
 
     Raises:
-        Unauthorized: no token, or one that is expired, altered or not ours.
+        Unauthorized: nothing is shown, or it is expired, altered or of nobody we know.
+        Forbidden: a cookie of ours came with a write from a page that is not ours.
+        Unavailable: the issuer of the token does not answer.
     """
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
+    if scheme.lower() == "bearer" and token:
+        caller = _bearer(token)
+    elif cookies.staff_token() is not None:
+        caller = _signed_in()
+    else:
         raise Unauthorized(
             "Send an access token: Authorization: Bearer <token from POST /oauth/token>.",
             code="token_missing",
         )
-    g.caller = caller = _caller(_verified(token))
+    g.caller = caller
     return caller
+
+
+def _bearer(token: str) -> Caller:
+    issuer = issuers.issuer_of(token)
+    if issuer in (None, ISSUER):
+        return _caller(_verified(token))
+    return _person(issuer or "", token)
+
+
+def _person(issuer: str, token: str) -> Caller:
+    """Return the person a token of a hospital's issuer names, in that hospital only."""
+    services = current_services()
+    with services.database.begin() as db:
+        provider = access.provider_by_issuer(db, issuer)
+    if provider is None:
+        raise Unauthorized("The access token is not valid.", code="token_invalid")
+    # Outside the transaction: this may ask the issuer.
+    claims = services.issuers.claims(issuer, token, audience=provider.audience)
+    return Caller(
+        access.subject_of(provider, str(claims["sub"])),
+        provider.organisation_id,
+        frozenset(access.scopes_of(provider, claims)),
+        "user",
+        access.name_of(provider, claims),
+    )
+
+
+def _signed_in() -> Caller:
+    row = cookies.current_session(now())
+    return Caller(row.subject, row.organisation_id, frozenset(row.scopes), "user", row.name)
 
 
 def _verified(token: str) -> dict[str, Any]:
@@ -179,7 +226,7 @@ def _caller(claims: dict[str, Any]) -> Caller:
 
 def actor_of(caller: Caller) -> Actor:
     """Return the caller as the audit log names it."""
-    return Actor("client", str(caller.client_id))
+    return Actor(caller.kind, caller.subject)
 
 
 def now() -> datetime:

@@ -1,11 +1,12 @@
 """How the service is: `/health`, `/stats`, `/metrics`."""
 
+import hmac
 from collections.abc import Iterable
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 from marshmallow import fields, validate
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, SummaryMetricFamily, UnknownMetricFamily
@@ -13,15 +14,17 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
-from app.errors import DomainError
+from app.errors import DomainError, Unauthorized
 from app.ports import Pings
 from app.services import Services
 from app.web.answers import json_answer
-from app.web.auth import now
+from app.web.auth import Caller, now, requires
 from app.web.blueprint import Blueprint
 from app.web.schemas import Moment, Out
 from app.web.services import current_services
+from app.web.transactions import transactional
 
 blp = Blueprint("operation", __name__, description="How the service is")
 
@@ -89,18 +92,20 @@ def health() -> Response:
 
 
 @blp.route("/stats", methods=["GET"])
+@transactional
+@requires("operations:read")
 @blp.response(200, StatsOut)
-def stats() -> Response:
-    """How many rooms have somebody in them."""
-    with current_services().database.statements() as db:
-        active_rooms = db.execute(ACTIVE_ROOMS).scalar_one()
-    return json_answer({"activeRooms": active_rooms, "timestamp": now()})
+def stats(*, db: Session, caller: Caller) -> Any:
+    """How many of the organisation's rooms have somebody in them."""
+    return {"active_rooms": db.execute(ACTIVE_ROOMS).scalar_one(), "timestamp": now()}
 
 
 @blp.route("/metrics", methods=["GET"])
 @blp.response(200, content_type="text/plain")
 def metrics() -> Response:
-    """Figures for Prometheus, read from the database: the same from every process."""
+    """Figures for Prometheus, read from the database: the same from every process. With
+    METRICS_TOKEN set, only for who sends it as a bearer token."""
+    _require_metrics_token()
     registry = CollectorRegistry()
     registry.register(Figures(current_services()))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
@@ -134,6 +139,15 @@ class Figures(Collector):
             "connection_failures",
             "Stays that ended by a lost connection.",
             value=totals.failures,
+        )
+
+
+def _require_metrics_token() -> None:
+    wanted = current_services().settings.metrics_token
+    shown = request.headers.get("Authorization", "")
+    if wanted and not hmac.compare_digest(shown.encode(), f"Bearer {wanted}".encode()):
+        raise Unauthorized(
+            "Send METRICS_TOKEN: Authorization: Bearer <token>.", code="metrics_token_wrong"
         )
 
 

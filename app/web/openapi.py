@@ -38,7 +38,7 @@ def document(app: Flask) -> dict[str, Any]:
     spec["info"]["description"] = DESCRIPTION
     spec["info"]["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
     spec["servers"] = [{"url": "/"}]
-    spec["components"]["securitySchemes"] = {"oauth2": _security()}
+    spec["components"]["securitySchemes"] = _security()
     for path in spec["paths"].values():
         for operation in path.values():
             if isinstance(operation, dict):
@@ -49,8 +49,26 @@ def document(app: Flask) -> dict[str, Any]:
 
 
 def _security() -> dict[str, Any]:
-    flow = {"tokenUrl": "/oauth/token", "scopes": SCOPES}
-    return {"type": "oauth2", "flows": {"clientCredentials": flow}}
+    flow = {"tokenUrl": "/oauth/token", "scopes": dict(SCOPES)}
+    return {
+        "oauth2": {
+            "type": "oauth2",
+            "description": "A hospital's program.",
+            "flows": {"clientCredentials": flow},
+        },
+        "openIdConnect": {
+            "type": "openIdConnect",
+            "description": "A person: an access token of the hospital's own issuer (`teleconsult "
+            "oidc add`), which takes the place of issuer.example. Scopes come of the roles in it.",
+            "openIdConnectUrl": "https://issuer.example/.well-known/openid-configuration",
+        },
+        "staffCookie": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": "__Host-teleconsult-staff",
+            "description": "A person signed in at `/staff/sign-in`, from this service's own pages.",
+        },
+    }
 
 
 def _describe_errors(operation: dict[str, Any]) -> None:

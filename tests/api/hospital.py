@@ -9,7 +9,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from app.clock import utc_now
-from app.organisations import service
+from app.organisations import clients, service
 from app.services import Services
 from app.web.auth import SCOPES, issue_token
 
@@ -66,7 +66,7 @@ def admit_hospital(
     now = utc_now()
     with services.database.begin() as db:
         organisation = service.create_organisation(db, name=name, locale="en", now=now)
-        made = service.create_client(
+        made = clients.create_client(
             db, organisation_id=organisation.id, name="EHR", scopes=scopes, now=now
         )
     token = issue_token(

@@ -97,11 +97,11 @@ def test_stats_and_metrics_count_rooms_and_people(
     """A3: a room is active while somebody is in it."""
     client = app.test_client()
     before = family(client.get("/metrics").text)
-    rooms_before = client.get("/stats").get_json()["activeRooms"]
+    rooms_before = alice.get("/stats").get_json()["activeRooms"]
     session = alice.new_session()
     doctor, patient = (invite(services, alice, session, role) for role in ("doctor", "patient"))
     prosody.tell(doctor.joined(connection="a"), patient.joined(connection="b"))
-    stats = client.get("/stats").get_json()
+    stats = alice.get("/stats").get_json()
     assert set(stats) == {"activeRooms", "timestamp"}
     assert stats["activeRooms"] == rooms_before + 1
     during = family(client.get("/metrics").text)
@@ -112,6 +112,31 @@ def test_stats_and_metrics_count_rooms_and_people(
     assert after["active_rooms"] == before["active_rooms"]
     assert after["connection_failures"] == before["connection_failures"] + 1
     assert after["call_duration_seconds_count"] == before["call_duration_seconds_count"] + 2
+
+
+def test_stats_are_of_the_callers_organisation(
+    services: Services, alice: Hospital, charlie: Hospital, prosody: Prosody
+) -> None:
+    """What another hospital does is not even a number."""
+    prosody.tell(invite(services, alice, alice.new_session(), "doctor").joined())
+    assert alice.get("/stats").get_json()["activeRooms"] == 1
+    assert charlie.get("/stats").get_json()["activeRooms"] == 0
+
+
+@pytest.mark.parametrize(
+    ("shown", "status"),
+    [("Bearer scrape", 200), ("", 401), ("Bearer scrap", 401), ("scrape", 401), ("Bearer ü", 401)],
+)
+def test_metrics_are_for_prometheus_alone_when_the_operator_says_so(
+    services: Services, shown: str, status: int
+) -> None:
+    """METRICS_TOKEN, as Prometheus sends it."""
+    settings = replace(services.settings, metrics_token="scrape")
+    app = create_app(replace(services, settings=settings))
+    answer = app.test_client().get("/metrics", headers={"Authorization": shown})
+    assert answer.status_code == status
+    if status == 401:
+        assert answer.get_json()["code"] == "metrics_token_wrong"
 
 
 def test_without_the_database_the_service_says_to_come_again(

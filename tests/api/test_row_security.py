@@ -1,7 +1,9 @@
 """The database keeps the hospitals apart and the records whole, whatever the code above it does."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import psycopg2
 import pytest
@@ -9,6 +11,9 @@ from psycopg2 import errors
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from app.access import service as access
+from app.access import staff
+from app.clock import utc_now
 from app.db.migrate import check
 from app.db.tables import Base
 from app.localstack.supervisor import LocalStack
@@ -43,6 +48,7 @@ def furnished(alice: Hospital, services: Services, prosody: Prosody) -> Hospital
     with services.database.begin() as db:
         fill(db, hook["id"], other["id"])
     make_appointment(with_directory(alice))
+    sign_staff_in(services, alice)
     return alice
 
 
@@ -67,6 +73,35 @@ def fill(db: Any, hook: str, person: str) -> None:
         WHERE p.id = :person LIMIT 1"""),
         values,
     )
+
+
+def sign_staff_in(services: Services, alice: Hospital) -> None:
+    """Make the rows of a person who signed in at the hospital's own issuer."""
+    now = utc_now()
+    with services.database.begin() as db:
+        provider = access.add_provider(
+            db,
+            services.vault,
+            organisation_id=alice.organisation_id,
+            issuer=f"https://{alice.organisation_id}.example",
+            client_id="x",
+            client_secret=None,
+            audience="x",
+            roles_claim="roles",
+            name_claim="name",
+            role_scopes={},
+            now=now,
+        )
+        staff.sign_in(
+            db,
+            provider=provider,
+            sign_in_id=uuid4(),
+            subject=uuid4(),
+            name="Ada Okafor",
+            scopes=[],
+            lifetime=staff.Lifetime(timedelta(1), timedelta(1)),
+            now=now,
+        )
 
 
 @pytest.fixture
@@ -136,8 +171,8 @@ def test_a_row_cannot_be_given_to_another_hospital(
     move = "UPDATE teleconference.sessions SET organisation_id = :other WHERE id = :session"
     insert = (
         "INSERT INTO teleconference.api_clients"
-        " (id, organisation_id, name, secret_hash, scopes, created_at)"
-        " VALUES (gen_random_uuid(), :other, 'x', '', '[]', now())"
+        " (id, organisation_id, name, scopes, created_at)"
+        " VALUES (gen_random_uuid(), :other, 'x', '[]', now())"
     )
     for statement in (move, insert):
         with (

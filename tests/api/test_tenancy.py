@@ -86,6 +86,7 @@ OPERATIONS = [
     Operation("GET", f"{V}/status", "appointments:read"),
     Operation("GET", "/organisation", "organisation:read"),
     Operation("PATCH", "/organisation", "organisation:manage", {"locale": "de"}, ETAG),
+    Operation("GET", "/stats", "operations:read"),
 ]
 ABOUT_ONE = [operation for operation in OPERATIONS if "{" in operation.path]
 IDS = {name: str(uuid4()) for name in ("session", "person", "webhook", "appointment")}
@@ -97,9 +98,10 @@ OPEN = {
     "POST /j/{code}/token",
     "GET /j/{code}/state",
     "GET /health",
-    "GET /stats",
     "GET /metrics",
 }
+# Every caller may.
+ME = "GET /staff/me"
 
 
 @pytest.fixture
@@ -137,9 +139,11 @@ def test_the_table_above_holds_every_operation(app: Flask) -> None:
         "appointment": "{appointment_id}",
     }
     tabled = {str(o).partition("?")[0].format(**names): o.scope for o in OPERATIONS}
-    assert set(found) == set(tabled) | OPEN
+    assert set(found) == {*tabled, *OPEN, ME}
     for name, scope in tabled.items():
-        assert found[name]["security"] == [{"oauth2": [scope]}], name
+        by_token, by_person, by_cookie = found[name]["security"]
+        assert (by_token, by_person) == ({"oauth2": [scope]}, {"openIdConnect": [scope]}), name
+        assert by_cookie == {"staffCookie": []}
 
 
 @pytest.mark.parametrize("operation", ABOUT_ONE, ids=str)

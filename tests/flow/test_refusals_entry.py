@@ -12,6 +12,7 @@ import pytest
 from app.clock import utc_now
 from app.ids import new_room_name
 from app.localstack import names
+from app.organisations import clients
 from app.organisations import service as organisations
 from app.web.auth import SCOPES
 from tests.flow.clinic import Clinic, Guest
@@ -214,7 +215,7 @@ def guest_of_another_hospital(clinic: Clinic) -> Guest:
     """Make another organisation with an open session and a doctor."""
     with clinic.services.database.begin() as db:
         other = organisations.create_organisation(db, name="Other", locale="en", now=utc_now())
-        made = organisations.create_client(
+        made = clients.create_client(
             db,
             organisation_id=other.id,
             name="Other",

@@ -7,6 +7,7 @@ import pytest
 
 from app.pages import view
 from app.pages.languages import LANGUAGES, catalogue
+from app.pages.staff import STAFF_STATES
 
 PAGES = Path(view.__file__).parent
 SOURCES = [
@@ -14,12 +15,14 @@ SOURCES = [
     *(PAGES / "templates").rglob("*.html"),
     *(PAGES / "static/js").glob("*.js"),
 ]
-KEY = re.compile(r"""['"]((?:action|call|countdown|lobby|page|role|state)\.[a-z.-]*[a-z])['"]""")
+FAMILIES = "action|call|countdown|lobby|page|role|staff|state"
+KEY = re.compile(rf"""['"]((?:{FAMILIES})\.[a-z.-]*[a-z])['"]""")
 
 
 def keys_named_in_the_sources() -> set[str]:
     named = {key for file in SOURCES for key in KEY.findall(file.read_text(encoding="utf-8"))}
-    return named | {f"state.{state}.{part}" for state in view.STATES for part in ("title", "text")}
+    states = [*(f"state.{s}" for s in view.STATES), *(f"staff.{s}" for s in STAFF_STATES)]
+    return named | {f"{state}.{part}" for state in states for part in ("title", "text")}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import Settings, SettingsError, setting_names
+from app.settings import Rate, Settings, SettingsError, setting_names
 from tests.conftest import repository
 from tests.unit.environment import KEY, REQUIRED, SECRET, prepare
 
@@ -27,6 +27,19 @@ def test_what_is_required_is_enough() -> None:
     assert (settings.port, settings.max_room_size, settings.early_join_s) == (8080, 10, 900)
     assert settings.webhook_allow_private is False
     assert settings.jitsi_muc_domain == "muc.meet.jitsi"
+
+
+def test_limits_and_origins_are_read_as_they_are_documented(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    """So many in so long, or off."""
+    environment.setenv("RATE_LIMIT_CALLER", "5/10 second")
+    environment.setenv("RATE_LIMIT_LINKS", "off")
+    environment.setenv("CORS_ORIGINS", "https://ehr.example, http://localhost:3000/")
+    settings = Settings.from_env()
+    assert settings.rate_limit_caller == Rate(5, 10)
+    assert settings.rate_limit_links is None
+    assert settings.cors_origins == ("https://ehr.example", "http://localhost:3000")
 
 
 @pytest.mark.parametrize("name", sorted(REQUIRED))
@@ -56,6 +69,12 @@ def test_a_missing_setting_is_named(environment: pytest.MonkeyPatch, name: str) 
         ("ROOM_EVENTS_SECRET", "whsec_***"),
         ("JITSI_PUBLIC_URL", "meet.example"),
         ("LOG_LEVEL", "LOUD"),
+        ("RATE_LIMIT_CALLER", "many"),
+        ("RATE_LIMIT_LINKS", ""),
+        ("TRUSTED_PROXIES", "9"),
+        ("STAFF_IDLE_S", "0"),
+        ("CORS_ORIGINS", "ehr.example"),
+        ("CORS_ORIGINS", "https://ehr.example/path"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_named(

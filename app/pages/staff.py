@@ -1,0 +1,229 @@
+"""Sign-in of the hospital's staff on our pages, and calm pages for what can go wrong."""
+
+from http import HTTPStatus
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import structlog
+from flask import Blueprint, Response, redirect, render_template, request
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import HTTPException
+
+from app.access import service as access
+from app.access import signin
+from app.access import staff as people
+from app.access.models import IdentityProvider
+from app.errors import DomainError, Forbidden, NotFound, Unauthorized
+from app.observability import place_of
+from app.organisations.models import Organisation
+from app.pages import assets
+from app.pages.languages import LANGUAGES, catalogue, choose
+from app.pages.security import secure
+from app.web import cookies, limits
+from app.web.auth import now
+from app.web.services import current_services
+
+log = structlog.get_logger()
+staff = Blueprint("staff", __name__, template_folder="templates", url_prefix="/staff")
+
+HOME = "/staff/"
+LONGEST_PATH = 300
+# What a page can say; `staff.<name>.title` and `.text` exist for each in every catalogue.
+NOTICES = {
+    "signed-out": HTTPStatus.OK,
+    "refused": HTTPStatus.FORBIDDEN,
+    "no-role": HTTPStatus.FORBIDDEN,
+    "expired": HTTPStatus.BAD_REQUEST,
+    "too-often": HTTPStatus.TOO_MANY_REQUESTS,
+    "not-set-up": HTTPStatus.NOT_FOUND,
+    "issuer-down": HTTPStatus.SERVICE_UNAVAILABLE,
+    "failed": HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+STAFF_STATES = ("signed-in", "choose", *NOTICES)
+OF_CODES = {
+    "issuer_unavailable": "issuer-down",
+    "sign_in_expired": "expired",
+    "sign_in_refused": "refused",
+    "role_missing": "no-role",
+    "rate_limited": "too-often",
+    "provider_not_found": "not-set-up",
+}
+
+
+@staff.get("/")
+def home() -> Response:
+    """Show who is signed in."""
+    try:
+        session = cookies.current_session(now())
+    except Unauthorized:
+        return _to("/staff/sign-in")
+    with current_services().database.begin() as db:
+        organisation = db.get_one(Organisation, session.organisation_id)
+    return _page("signed-in", name=session.name, organisation=organisation.name)
+
+
+@staff.get("/sign-in")
+def sign_in() -> Response:
+    """Send the browser to the hospital's issuer; ask which, when there are several."""
+    limits.count_address()
+    services, then = current_services(), _own_path(request.args.get("then", HOME))
+    with services.database.begin() as db:
+        choices = _choices(db, request.args.get("provider", ""))
+    if len(choices) > 1:
+        return _page("choose", choices=choices)
+    provider = choices[0][0]
+    pending = signin.begin(provider=provider, then=then, now=now())
+    target = signin.address(
+        pending,
+        provider=provider,
+        discovery=services.issuers.discovery(provider.issuer),
+        redirect_uri=_callback(),
+        ask_again="again" in request.args,
+    )
+    answer = _to(target)
+    cookies.set_sign_in(answer, pending.sealed(services.vault), kept=signin.PENDING_FOR)
+    return answer
+
+
+@staff.get("/callback")
+def callback() -> Response:
+    """Take the issuer's answer; the person is signed in, or told why not."""
+    limits.count_address()
+    services = current_services()
+    pending = signin.Pending.opened(cookies.sign_in(), services.vault, now=now())
+    with services.database.begin() as db:
+        provider = access.provider_of(db, provider_id=UUID(pending.provider_id))
+    try:
+        token = _signed_in(pending, provider)
+    except DomainError as error:
+        if error.code != "role_missing":  # that one is noted with the person's id
+            _audit_refusal(provider, None, error.code)
+        raise
+    answer = _to(pending.then)
+    cookies.drop_sign_in(answer)
+    cookies.set_staff(answer, token)
+    return answer
+
+
+@staff.post("/sign-out")
+def sign_out() -> Response:
+    """End the session here; the issuer may still know the person."""
+    cookies.require_our_origin()
+    with current_services().database.begin() as db:
+        people.sign_out(db, token=cookies.staff_token() or "", now=now())
+    answer = _to(_notice_at("signed-out"))
+    cookies.drop_staff(answer)
+    return answer
+
+
+@staff.get("/notice/<state>")
+def notice(state: str) -> Response:
+    """Say calmly what happened, at an address that can be loaded again in another language."""
+    return _page(state if state in NOTICES else "expired")
+
+
+@staff.errorhandler(DomainError)
+def refuse(error: DomainError) -> Response:
+    """Lead away from addresses that hold a code, to a page that says what is the matter."""
+    if isinstance(error, Forbidden) and error.code == "origin_refused":
+        return _page("failed", status=HTTPStatus.FORBIDDEN)
+    answer = _to(_notice_at(OF_CODES.get(error.code, "failed")))
+    cookies.drop_sign_in(answer)
+    return answer
+
+
+@staff.errorhandler(Exception)
+def break_calmly(error: Exception) -> Response | HTTPException:
+    """Neither the address, nor the message, nor the values on the stack: each may hold a code."""
+    if isinstance(error, HTTPException):
+        return error
+    log.error("page_failed", kind=type(error).__name__, place=place_of(error))
+    return _to(_notice_at("failed"))
+
+
+def _signed_in(pending: signin.Pending, provider: IdentityProvider) -> str:
+    """Return the token of a new session for the person the issuer vouches for."""
+    services = current_services()
+    claims = signin.redeem(
+        services.identity,
+        services.issuers,
+        services.vault,
+        pending=pending,
+        provider=provider,
+        code=signin.accept(pending, request.args, provider=provider),
+        redirect_uri=_callback(),
+    )
+    subject = access.subject_of(provider, str(claims["sub"]))
+    scopes = access.scopes_of(provider, claims)
+    if not scopes:
+        _audit_refusal(provider, subject, "role_missing")
+        raise Forbidden("None of this person's roles allows anything here.", code="role_missing")
+    with services.database.begin() as db:
+        return people.sign_in(
+            db,
+            provider=provider,
+            sign_in_id=pending.sign_in_id,
+            subject=subject,
+            name=access.name_of(provider, claims),
+            scopes=scopes,
+            lifetime=cookies.lifetime(),
+            now=now(),
+        )
+
+
+def _audit_refusal(provider: IdentityProvider, subject: UUID | None, code: str) -> None:
+    with current_services().database.statements() as db:
+        access.audit_refusal(db, provider, subject=subject, code=code, now=now())
+
+
+def _choices(db: Session, wanted: str) -> list[tuple[IdentityProvider, str]]:
+    """Return the providers to choose from, with the names of their organisations."""
+    found = [p for p in access.list_providers(db) if not wanted or str(p.id) == wanted]
+    if not found:
+        raise NotFound("There is no such identity provider.", code="provider_not_found")
+    names = {row.id: row.name for row in db.execute(select(Organisation.id, Organisation.name))}
+    return sorted(((p, names[p.organisation_id]) for p in found), key=lambda choice: choice[1])
+
+
+def _own_path(text: str) -> str:
+    """Return where to go after signing in, if it is a page of ours; else our first page."""
+    parts = urlsplit(text)
+    is_ours = text.startswith("/") and not text.startswith(("//", "/\\")) and not parts.netloc
+    return text if is_ours and text.isprintable() and len(text) <= LONGEST_PATH else HOME
+
+
+def _callback() -> str:
+    return f"{current_services().settings.public_url}/staff/callback"
+
+
+def _notice_at(state: str) -> str:
+    return f"/staff/notice/{state}"
+
+
+def _to(target: str) -> Response:
+    answer = redirect(target, HTTPStatus.SEE_OTHER, Response=Response)
+    answer.headers["Cache-Control"] = "no-store"
+    answer.headers["Referrer-Policy"] = "no-referrer"
+    assert isinstance(answer, Response)
+    return answer
+
+
+def _page(state: str, *, status: int | None = None, **facts: object) -> Response:
+    language = choose(
+        asked=request.args.get("lang"), accepted=request.accept_languages, preferred=""
+    )
+    body = render_template(
+        "pages/staff.html",
+        state=state,
+        t=catalogue(language),
+        language=language,
+        languages=LANGUAGES,
+        build=assets.build(),
+        kept=request.args.to_dict(),
+        **facts,
+    )
+    answer = Response(body, status or NOTICES.get(state, HTTPStatus.OK), mimetype="text/html")
+    if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+        answer.headers["Retry-After"] = "30"
+    return secure(answer, jitsi_public_url="", websocket_url="")

@@ -1,0 +1,158 @@
+"""How often a caller may ask: counts in Redis that all processes share.
+
+A caller's own requests are counted by its id; what shows no caller, by the address it comes from;
+wrong secrets and wrong link codes apart from those. Without Redis nothing is limited.
+
+Source of the headers: draft-ietf-httpapi-ratelimit-headers-10.
+"""
+
+import ipaddress
+from hashlib import sha256
+
+from flask import Flask, Response, g, request
+
+from app.errors import TooMany
+from app.ports import Allowance
+from app.services import Services
+from app.settings import Rate
+from app.web.problems import from_domain
+from app.web.services import current_services
+
+# One address may be that of a whole hospital, so it may fail for several clients.
+SIGN_INS_PER_ADDRESS = 5
+LINK_ENDPOINTS = {"participants.exchange_link", "participants.link_state", "pages.join"}
+
+
+def limit_requests(app: Flask) -> None:
+    """Have answers say how much is left, and unknown links counted."""
+    app.after_request(_count_unknown_link)
+    app.after_request(_tell)
+
+
+def count_caller(subject: str) -> None:
+    """Count a request of a known caller.
+
+    Raises:
+        TooMany: it asks too often.
+    """
+    _count("caller", subject, current_services().settings.rate_limit_caller)
+
+
+def count_address() -> None:
+    """Count a request that shows no good credentials.
+
+    Raises:
+        TooMany: the address it comes from asks too often.
+    """
+    _count("address", address(), current_services().settings.rate_limit_address)
+
+
+def require_patience(client_id: str) -> None:
+    """Refuse a sign-in where too many failed lately; from elsewhere a right secret still works.
+
+    Raises:
+        TooMany: wait until the window ends.
+    """
+    services = current_services()
+    for key, rate in _sign_in_keys(services, client_id):
+        allowance = services.limiter.look(key, amount=rate.amount, window_s=rate.window_s)
+        if allowance is not None and allowance.remaining == 0:
+            raise TooMany(
+                "Too many sign-ins failed; wait a little.",
+                code="sign_in_throttled",
+                retry_after_s=allowance.resets_in_s,
+            )
+
+
+def count_failed_sign_in(client_id: str) -> bool:
+    """Count a wrong secret; tell whether this one closed the door for the rest of the window."""
+    services = current_services()
+    counted = [
+        services.limiter.hit(key, amount=rate.amount, window_s=rate.window_s)
+        for key, rate in _sign_in_keys(services, client_id)
+    ]
+    return any(one is not None and one.used == one.amount for one in counted)
+
+
+def count_guess(services: Services, remote_address: str | None) -> Allowance | None:
+    """Count a link code that nobody has. Known links go on working whatever is counted: behind one
+    address may be a whole ward, and a code has 130 random bits."""
+    rate = services.settings.rate_limit_links
+    if rate is None:
+        return None
+    key = f"link:{_network(remote_address)}"
+    return services.limiter.hit(key, amount=rate.amount, window_s=rate.window_s)
+
+
+def address() -> str:
+    """Return where a request comes from, as it is counted."""
+    return _network(request.remote_addr)
+
+
+def _network(text: str | None) -> str:
+    """Return an address; of IPv6 the network, because one machine has all of a /64."""
+    try:
+        ip = ipaddress.ip_address(text or "")
+    except ValueError:
+        return "unknown"
+    if ip.version == 4:
+        return str(ip)
+    return str(ipaddress.ip_network((ip, 64), strict=False).network_address)
+
+
+def _sign_in_keys(services: Services, client_id: str) -> list[tuple[str, Rate]]:
+    rate = services.settings.rate_limit_sign_in
+    if rate is None:
+        return []
+    here = address()
+    # The id is whatever was sent, so not it but its hash becomes a key.
+    pair = sha256(client_id.encode("utf-8", "replace")).hexdigest()[:32]
+    wider = Rate(rate.amount * SIGN_INS_PER_ADDRESS, rate.window_s)
+    return [(f"sign-in:{here}:{pair}", rate), (f"sign-in:{here}", wider)]
+
+
+def _count(kind: str, who: str, rate: Rate | None) -> None:
+    if rate is None:
+        return
+    allowance = current_services().limiter.hit(
+        f"{kind}:{who}", amount=rate.amount, window_s=rate.window_s
+    )
+    if allowance is None:
+        return
+    g.allowance = (kind, allowance)
+    if allowance.is_exceeded:
+        raise too_many(allowance)
+
+
+def too_many(allowance: Allowance) -> TooMany:
+    """Return the refusal that says when to come again."""
+    return TooMany(
+        "Too many requests; wait as long as Retry-After says.",
+        code="rate_limited",
+        retry_after_s=allowance.resets_in_s,
+    )
+
+
+def _count_unknown_link(response: Response) -> Response:
+    if response.status_code != 404 or request.endpoint not in LINK_ENDPOINTS:
+        return response
+    allowance = count_guess(current_services(), request.remote_addr)
+    if allowance is None or not allowance.is_exceeded:
+        return response
+    g.allowance = ("link", allowance)
+    if response.mimetype == "text/html":  # the calm page stays as it is
+        response.status_code = 429
+        response.headers["Retry-After"] = str(allowance.resets_in_s)
+        return response
+    return from_domain(too_many(allowance))
+
+
+def _tell(response: Response) -> Response:
+    if "allowance" in g:
+        name, allowance = g.allowance
+        policy = f'"{name}";q={allowance.amount};w={allowance.window_s}'
+        response.headers["RateLimit-Policy"] = policy
+        response.headers["RateLimit"] = (
+            f'"{name}";r={allowance.remaining};t={allowance.resets_in_s}'
+        )
+    return response
