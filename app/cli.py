@@ -8,6 +8,8 @@ from uuid import UUID
 
 import click
 
+from app.audit.proof import use_keys
+from app.cli_audit import audit_group
 from app.clock import utc_now
 from app.errors import DomainError
 from app.organisations import keys, service
@@ -93,7 +95,11 @@ def migrate() -> None:
     settings = _settings()
     if not settings.migration_database_url:
         raise click.ClickException("Set MIGRATION_DATABASE_URL to the owner's connection.")
-    apply(settings.migration_database_url)
+    apply(
+        settings.migration_database_url,
+        audit_keys=settings.audit_keys,
+        audit_retention_days=settings.audit_retention_days,
+    )
 
 
 @cli.group("keys")
@@ -128,7 +134,7 @@ def reencrypt_secrets() -> None:
 
     services = _services("teleconsult-cli")
     with services.database.begin() as db:
-        done = reencrypt(db, services.vault)
+        done = reencrypt(db, services.vault, now=utc_now())
     _print({"reencrypted": done})
 
 
@@ -225,6 +231,9 @@ def openapi(check: bool, output: Path) -> None:
         raise click.ClickException(f"{output} is not current; run: teleconsult openapi")
 
 
+cli.add_command(audit_group)
+
+
 def main() -> None:
     """Run the command line; a refusal is one sentence and exit code 1."""
     try:
@@ -247,6 +256,7 @@ def _services(application: str) -> Services:
 
     settings = _settings()
     configure_logging(settings.log_level)
+    use_keys(settings.audit_keys)
     return build_services(settings, application=application)
 
 

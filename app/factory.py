@@ -3,6 +3,8 @@
 from flask import Flask
 
 from app.attendance.routes import blp as attendance
+from app.audit.proof import use_keys
+from app.audit.routes import blp as audit
 from app.emergencies.routes import blp as emergencies
 from app.moderation.routes import blp as moderation
 from app.observability import configure_logging, observe_requests
@@ -43,6 +45,7 @@ def create_app(services: Services) -> Flask:
         attendance,
         emergencies,
         webhooks,
+        audit,
         health,
     ):
         api.register_blueprint(blueprint)
@@ -57,4 +60,5 @@ def create_app_from_env() -> Flask:
     """Return the application for this process' environment; what the web server calls."""
     settings = Settings.from_env()
     configure_logging(settings.log_level)
+    use_keys(settings.audit_keys)
     return create_app(build_services(settings, application="teleconsult-api"))

@@ -1,14 +1,17 @@
 """Encrypts all stored secrets with the newest master key, so that an older one can be dropped."""
 
+from datetime import datetime
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.audit import service as audit
 from app.encryption import Vault
 from app.organisations.models import SigningKey
 from app.webhooks.models import WebhookSubscription
 
 
-def reencrypt(db: Session, vault: Vault) -> int:
+def reencrypt(db: Session, vault: Vault, *, now: datetime) -> int:
     """Encrypt signing keys and webhook secrets anew; return how many.
 
     Answers kept for an Idempotency-Key are left: they are gone within a day.
@@ -22,4 +25,13 @@ def reencrypt(db: Session, vault: Vault) -> int:
     subscriptions = db.scalars(select(WebhookSubscription).with_for_update(key_share=True)).all()
     for subscription in subscriptions:
         subscription.secret = vault.rotate(subscription.secret)
-    return len(keys) + len(subscriptions)
+    number = len(keys) + len(subscriptions)
+    audit.record(
+        db,
+        action="keys.reencrypted",
+        actor=audit.OPERATOR,
+        now=now,
+        organisation_id=None,
+        detail={"secrets": number},
+    )
+    return number

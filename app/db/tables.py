@@ -1,7 +1,7 @@
 """Imports every model, so that `Base.metadata` is whole for Alembic and the checks."""
 
 from app.attendance.models import AttendanceTotals
-from app.audit.models import AuditEntry
+from app.audit.models import AuditCheckpoint, AuditEntry, AuditSeal, AuditState
 from app.db.base import Base
 from app.emergencies.models import EmergencyEntry
 from app.events.models import Event
@@ -17,7 +17,10 @@ __all__ = [
     "ApiClient",
     "Attendance",
     "AttendanceTotals",
+    "AuditCheckpoint",
     "AuditEntry",
+    "AuditSeal",
+    "AuditState",
     "Base",
     "CareSession",
     "EmergencyEntry",

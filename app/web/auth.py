@@ -31,6 +31,7 @@ SCOPES = {
     "webhooks:manage": "Subscribe addresses to events.",
     "emergency:enter": "Enter an emergency uninvited, with a reason.",
     "emergency:review": "Read and review uninvited entries.",
+    "audit:read": "Read and export the audit log.",
 }
 
 

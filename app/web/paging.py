@@ -25,26 +25,42 @@ class Page(Generic[Row]):
 
 
 def keyset_page(
-    db: Session, query: Select[Any], model: Any, *, cursor: str | None, limit: int
+    db: Session,
+    query: Select[Any],
+    model: Any,
+    *,
+    cursor: str | None,
+    limit: int,
+    moment: str = "created_at",
 ) -> Page[Any]:
     """Return one page of `query`, ordered by `(created_at, id)` descending.
+
+    Args:
+        moment: the column that says when, if it is another.
 
     Raises:
         Invalid: the cursor is not one of ours.
     """
+    when = getattr(model, moment)
     if cursor:
-        query = query.where(tuple_(model.created_at, model.id) < tuple_(*_read(cursor)))
-    newest_first = query.order_by(model.created_at.desc(), model.id.desc())
+        query = query.where(tuple_(when, model.id) < tuple_(*read_cursor(cursor)))
+    newest_first = query.order_by(when.desc(), model.id.desc())
     rows = db.scalars(newest_first.limit(limit + 1)).all()
     more = len(rows) > limit
-    return Page(rows[:limit], _write(rows[limit - 1]) if more else None)
+    return Page(rows[:limit], _write(rows[limit - 1], moment) if more else None)
 
 
-def _write(row: Any) -> str:
-    return base64.urlsafe_b64encode(f"{row.created_at.isoformat()} {row.id}".encode()).decode()
+def _write(row: Any, moment: str) -> str:
+    when = getattr(row, moment).isoformat()
+    return base64.urlsafe_b64encode(f"{when} {row.id}".encode()).decode()
 
 
-def _read(cursor: str) -> tuple[datetime, UUID]:
+def read_cursor(cursor: str) -> tuple[datetime, UUID]:
+    """Return moment and id of the row before the next page.
+
+    Raises:
+        Invalid: the cursor is not one of ours.
+    """
     try:
         moment, _, row_id = base64.urlsafe_b64decode(cursor).decode().partition(" ")
         created_at = datetime.fromisoformat(moment)
