@@ -4,11 +4,12 @@ Generated from the API document and the map of routes: a new route that writes a
 fails here without anybody having thought of it.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
@@ -19,6 +20,7 @@ from app.clock import utc_now
 from app.factory import create_app
 from app.services import Services
 from app.sessions.schemas import MAX_CAPACITY
+from app.web.auth import issue_token
 from tests.api import test_schema as document
 from tests.api.hospital import Hospital, admit_hospital
 from tests.api.prosody import ADMISSION, EVENTS, Prosody, invite
@@ -37,10 +39,6 @@ GUARDED = sorted(
     for method in document.METHODS.intersection(item)
     if item[method].get("security")
 )
-SIGN_IN = "POST /oauth/token"
-CLICK = "POST /j/{code}/token"
-# Of an open session they change nothing, or are refused.
-OF_PLANNED = ("POST /sessions/{session_id}/start", "POST /sessions/{session_id}/cancel")
 few = settings(
     max_examples=12,
     deadline=None,
@@ -63,18 +61,57 @@ def entries(services: Services, organisation_id: UUID | None, outcome: str) -> s
     return {entry.id for entry in found if entry.outcome == outcome}
 
 
-def prepare(case: Any, operation: str, hospital: Hospital) -> None:
+def planned(hospital: Hospital, _services: Services) -> dict[str, str]:
+    """Of an open session, starting and cancelling change nothing or are refused."""
+    later = (utc_now() + timedelta(hours=1)).isoformat()
+    return {"session_id": hospital.new_session(planned_start=later)["id"]}
+
+
+def emergency(hospital: Hospital, _services: Services) -> dict[str, str]:
+    """Only an emergency is entered uninvited."""
+    return {"session_id": hospital.new_session(kind="emergency")["id"]}
+
+
+def entered(hospital: Hospital, services: Services) -> dict[str, str]:
+    """Who reviews must be another program than that which entered."""
+    token = issue_token(
+        client_id=uuid4(),
+        organisation_id=hospital.organisation_id,
+        scopes=["emergency:enter"],
+        secret=services.settings.api_token_secret[0],
+        ttl_s=900,
+        now=utc_now(),
+    )
+    path = f"/sessions/{emergency(hospital, services)['session_id']}/emergency-entries"
+    body = {"reason": "Siren.", "display_name": "Medic 7"}
+    answer = replace(hospital, token=token).post(path, json=body)
+    return {"entry_id": answer.get_json()["entry"]["id"]}
+
+
+def doctors_link(hospital: Hospital, _services: Services) -> dict[str, str]:
+    """Anybody else would wait."""
+    doctor = hospital.invite(hospital.new_session()["id"], "doctor")
+    return {"code": code_of(doctor)}
+
+
+# What stands in the path, where something that merely exists is not enough for success.
+PLACES: dict[str, Callable[[Hospital, Services], dict[str, str]]] = {
+    "POST /sessions/{session_id}/start": planned,
+    "POST /sessions/{session_id}/cancel": planned,
+    "POST /sessions/{session_id}/emergency-entries": emergency,
+    "POST /emergency-entries/{entry_id}/review": entered,
+    "POST /j/{code}/token": doctors_link,
+}
+
+
+def prepare(case: Any, operation: str, hospital: Hospital, services: Services) -> None:
     """Let the request be about something that exists, and be no repetition of another."""
     document.bring_to_life(case, hospital)
     if case.headers:
         case.headers.pop("Idempotency-Key", None)
-    if operation in OF_PLANNED:
-        later = (utc_now() + timedelta(hours=1)).isoformat()
-        case.path_parameters["session_id"] = hospital.new_session(planned_start=later)["id"]
-    if operation == CLICK:
-        doctor = hospital.invite(hospital.new_session()["id"], "doctor")
-        case.path_parameters["code"] = code_of(doctor)
-    if operation == SIGN_IN:
+    if operation in PLACES:
+        case.path_parameters.update(PLACES[operation](hospital, services))
+    if operation == "POST /oauth/token":
         case.body = {
             "grant_type": "client_credentials",
             "client_id": str(hospital.client_id),
@@ -92,7 +129,7 @@ def test_every_write_leaves_an_entry(services: Services, alice: Hospital, operat
     @few
     @given(case=strategy)
     def check(case: Any) -> None:
-        prepare(case, operation, alice)
+        prepare(case, operation, alice, services)
         before = entries(services, alice.organisation_id, "done")
         answer = case.call(headers={"Authorization": f"Bearer {alice.token}"})
         if answer.status_code < 300:
@@ -108,10 +145,9 @@ def test_every_refusal_leaves_an_entry(app: Flask, services: Services, operation
     """A program without the scope is turned away, and that is on record."""
     method, path = operation.split()
     nobody = admit_hospital(app, services, "Nobody", scopes=[])
-    for name in ("session_id", "participant_id", "webhook_id"):
-        path = path.replace("{" + name + "}", str(nobody.client_id))
+    path = re.sub(r"\{[^}]+\}", str(nobody.client_id), path)
     before = entries(services, nobody.organisation_id, "refused")
-    answer = nobody.call(method, path.replace("{", "").replace("}", ""))
+    answer = nobody.call(method, path)
     assert answer.status_code == 403, answer.text
     assert len(entries(services, nobody.organisation_id, "refused") - before) == 1
 
