@@ -44,6 +44,7 @@ class Operation:
         return hospital.call(self.method, path, json=self.body, headers=headers)
 
 
+SPAN = "since=2026-01-01T00:00:00Z&until=2026-01-02T00:00:00Z"
 OPERATIONS = [
     Operation("POST", "/sessions", "sessions:write", {}),
     Operation("GET", "/sessions", "sessions:read"),
@@ -65,6 +66,8 @@ OPERATIONS = [
     Operation("GET", W, "webhooks:manage"),
     Operation("PATCH", W, "webhooks:manage", {"is_active": False}, ETAG),
     Operation("DELETE", W, "webhooks:manage"),
+    Operation("GET", "/audit", "audit:read"),
+    Operation("GET", f"/audit/export?{SPAN}", "audit:read"),
 ]
 ABOUT_ONE = [operation for operation in OPERATIONS if "{" in operation.path]
 IDS = {"session": str(uuid4()), "person": str(uuid4()), "webhook": str(uuid4())}
