@@ -8,6 +8,7 @@ from uuid import UUID
 import click
 
 from app import cli_access
+from app.cli_audit import audit_group
 from app.cli_clinical import directory_group, set_policy, show_organisation
 from app.clock import utc_now
 from app.commands import services as _services
@@ -94,7 +95,11 @@ def migrate() -> None:
     settings = _settings()
     if not settings.migration_database_url:
         raise click.ClickException("Set MIGRATION_DATABASE_URL to the owner's connection.")
-    apply(settings.migration_database_url)
+    apply(
+        settings.migration_database_url,
+        audit_keys=settings.audit_keys,
+        audit_retention_days=settings.audit_retention_days,
+    )
 
 
 @cli.group("keys")
@@ -129,7 +134,7 @@ def reencrypt_secrets() -> None:
 
     services = _services("teleconsult-cli")
     with services.database.begin() as db:
-        done = reencrypt(db, services.vault)
+        done = reencrypt(db, services.vault, now=utc_now())
     _print({"reencrypted": done})
 
 
@@ -201,6 +206,9 @@ def openapi(check: bool, output: Path) -> None:
         output.write_text(text)
     elif not output.exists() or output.read_text() != text:
         raise click.ClickException(f"{output} is not current; run: teleconsult openapi")
+
+
+cli.add_command(audit_group)
 
 
 def main() -> None:

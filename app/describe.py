@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from app.factory import create_app
-from app.settings import LinkKey, Settings
+from app.settings import AuditKey, LinkKey, Settings
 from app.web.openapi import document
 from app.wiring import build_services
 
@@ -28,6 +28,7 @@ def _settings() -> Settings:
             "database_url": "postgresql+psycopg2://",
             "redis_url": "redis://localhost",
             "link_keys": (LinkKey("none", bytes(32)),),
+            "audit_keys": (AuditKey("none", bytes(32)),),
             "master_keys": (b64encode(bytes(32)).decode(),),
         }
     )

@@ -5,6 +5,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.appointments.routes import blp as appointments
 from app.attendance.routes import blp as attendance
+from app.audit.proof import use_keys
+from app.audit.routes import blp as audit
 from app.emergencies.routes import blp as emergencies
 from app.moderation.routes import blp as moderation
 from app.observability import configure_logging, observe_requests
@@ -55,6 +57,7 @@ def create_app(services: Services) -> Flask:
         appointments,
         visits,
         webhooks,
+        audit,
         health,
     ):
         api.register_blueprint(blueprint)
@@ -77,4 +80,5 @@ def create_app_from_env() -> Flask:
     """Return the application for this process' environment; what the web server calls."""
     settings = Settings.from_env()
     configure_logging(settings.log_level)
+    use_keys(settings.audit_keys)
     return create_app(build_services(settings, application="teleconsult-api"))

@@ -1,15 +1,18 @@
 """Encrypts all stored secrets with the newest master key, so that an older one can be dropped."""
 
+from datetime import datetime
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.access.models import IdentityProvider
+from app.audit import service as audit
 from app.encryption import Vault
 from app.organisations.models import SigningKey
 from app.webhooks.models import WebhookSubscription
 
 
-def reencrypt(db: Session, vault: Vault) -> int:
+def reencrypt(db: Session, vault: Vault, *, now: datetime) -> int:
     """Encrypt signing keys, webhook secrets and our secrets at issuers anew; return how many.
 
     Answers kept for an Idempotency-Key are left: they are gone within a day.
@@ -27,4 +30,13 @@ def reencrypt(db: Session, vault: Vault) -> int:
     providers = db.scalars(select(IdentityProvider).where(secret).with_for_update()).all()
     for provider in providers:
         provider.client_secret = vault.rotate(provider.client_secret or b"")
-    return len(keys) + len(subscriptions) + len(providers)
+    number = len(keys) + len(subscriptions) + len(providers)
+    audit.record(
+        db,
+        action="keys.reencrypted",
+        actor=audit.OPERATOR,
+        now=now,
+        organisation_id=None,
+        detail={"secrets": number},
+    )
+    return number

@@ -42,6 +42,40 @@ class Rate:
     window_s: int
 
 
+@dataclass(frozen=True, slots=True)
+class AuditKey:
+    """One key that proves audit entries; `key_id` is stored beside each."""
+
+    key_id: str
+    secret: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditorSettings:
+    """What `teleconsult audit verify` needs: far less than a process of the service."""
+
+    database_url: str = field(repr=False)
+    audit_keys: tuple[AuditKey, ...] = field(repr=False)
+    audit_anchor_file: str
+
+    @staticmethod
+    def from_env() -> "AuditorSettings":
+        """Read them.
+
+        Raises:
+            SettingsError: a required variable is missing or cannot be understood.
+        """
+        env = FileAwareEnv(strip_whitespace=True)
+        try:
+            return AuditorSettings(
+                database_url=_with_driver(env.str("DATABASE_URL")),
+                audit_keys=_each(env, "AUDIT_KEYS", _audit_key),
+                audit_anchor_file=env.str("AUDIT_ANCHOR_FILE", ""),
+            )
+        except (EnvError, ValueError) as error:
+            raise SettingsError(str(error)) from error
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The configuration of one process. Units are in the names; times in seconds."""
@@ -97,6 +131,10 @@ class Settings:
     delivery_lease_s: int
     delivery_attempts: int
     relay_poll_s: float
+    audit_keys: tuple[AuditKey, ...] = field(repr=False)
+    audit_anchor_file: str
+    audit_anchor_every_s: float
+    audit_retention_days: int
 
     @staticmethod
     def from_env() -> "Settings":
@@ -108,7 +146,12 @@ class Settings:
         env = FileAwareEnv(strip_whitespace=True)
         try:
             return Settings(
-                **_service(env), **_access(env), **_secrets(env), **_jitsi(env), **_outside(env)
+                **_service(env),
+                **_access(env),
+                **_secrets(env),
+                **_jitsi(env),
+                **_outside(env),
+                **_audit(env),
             )
         except (EnvError, ValueError) as error:
             raise SettingsError(str(error)) from error
@@ -196,6 +239,17 @@ def _outside(env: FileAwareEnv) -> dict[str, Any]:
     }
 
 
+def _audit(env: FileAwareEnv) -> dict[str, Any]:
+    return {
+        "audit_keys": _each(env, "AUDIT_KEYS", _audit_key),
+        "audit_anchor_file": env.str("AUDIT_ANCHOR_FILE", ""),
+        "audit_anchor_every_s": env.float("AUDIT_ANCHOR_EVERY_S", 60.0),
+        "audit_retention_days": env.int(
+            "AUDIT_RETENTION_DAYS", 2557, validate=validate.Range(1, 36_500)
+        ),
+    }
+
+
 def _with_driver(url: str) -> str:
     """Name our driver in a plain URL: SQLAlchemy's own choice is another one."""
     return url.replace("postgresql://", "postgresql+psycopg2://", 1)
@@ -214,10 +268,18 @@ def _each(env: FileAwareEnv, name: str, read: Callable[[str], Value]) -> tuple[V
 
 
 def _link_key(text: str) -> LinkKey:
+    return LinkKey(*_named_key(text))
+
+
+def _audit_key(text: str) -> AuditKey:
+    return AuditKey(*_named_key(text))
+
+
+def _named_key(text: str) -> tuple[str, bytes]:
     key_id, separator, secret = text.strip().partition(":")
     if not (key_id and separator):
         raise ValueError("It wants key_id:base64 pairs, separated by commas.")
-    return LinkKey(key_id, decode_secret(secret))
+    return key_id, decode_secret(secret)
 
 
 def _fernet_key(text: str) -> str:

@@ -1,6 +1,7 @@
 """Real servers for the tests. Each pytest-xdist worker has its own, started when first needed."""
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.adapters.memory import MemoryRooms
+from app.audit.proof import use_keys
 from app.clock import utc_now
 from app.localstack import names
 from app.localstack.supervisor import BACKING, SERVICES, LocalStack
@@ -22,6 +24,8 @@ from tests.stack_client import StackClient, sign_in
 WHOLE_STACK_FOLDERS = {"flow", "browser"}
 # A dead worker's claims run out soon, so that the tests of kill -9 need not wait a minute.
 QUICK = {"DELIVERY_LEASE_S": "3"}
+# A process has one key for its audit entries, and this one works on several stacks.
+AUDIT = {"AUDIT_KEYS": f"tests:{b64encode(bytes(32)).decode()}"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """A PostgreSQL of this worker's own, with the schema made by the migrations."""
     folder = tmp_path_factory.mktemp("postgres")
-    with LocalStack(folder, parts={"postgres"}, durable=False) as stack:
+    with LocalStack(folder, parts={"postgres"}, durable=False, env=AUDIT) as stack:
         stack.migrate()
         yield stack
 
@@ -66,7 +70,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, network: Proxy) -> Iterator[
         folder,
         parts={*BACKING, *SERVICES},
         durable=False,
-        env={"JITSI_WEBSOCKET_URL": websocket, **QUICK},
+        env={"JITSI_WEBSOCKET_URL": websocket, **QUICK, **AUDIT},
     )
     network.target_port = whole.ports["prosody_http"]
     with whole:
@@ -91,6 +95,7 @@ def services_of(stack: LocalStack) -> Services:
         for name, value in stack.environment.items():
             environment.setenv(name, value)
         settings = Settings.from_env()
+    use_keys(settings.audit_keys)
     return build_services(settings, application="teleconsult-tests")
 
 

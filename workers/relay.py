@@ -30,6 +30,7 @@ from app.visits import sweep as session_rules
 from app.webhooks import deliveries
 from workers.jobs.wakeups import DRAIN, SEND, Wakeups, connect
 from workers.schedule import Backoff, Every, Stop, repeat
+from workers.sealing import start_keeper
 
 log = structlog.get_logger()
 
@@ -199,6 +200,7 @@ def run(services: Services) -> None:
     stop.install()
     start_room_sweep(services, stop)
     start_session_rules(services, stop)
+    start_keeper(services, stop)
     log.info("relay_started")
     Relay(services, Wakeups(connect(services.settings.redis_url)), stop).run()
     log.info("relay_stopped")

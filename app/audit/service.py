@@ -6,24 +6,24 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
+from app.audit.proof import canonical_detail, content_of_entry, current_keys
 from app.db.engine import run
 from app.ids import new_id
 
 # By hand and straight on the driver: at every join an entry is written.
 INSERT = """
     INSERT INTO teleconference.audit_entries (id, organisation_id, at, actor_kind, actor_id,
-      action, outcome, session_id, participant_id, detail)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+      action, outcome, session_id, participant_id, detail, key_id, proof)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did it: a `client` of the API, a `participant`, the `room`, an `operator` at the
-    command line, the `service` itself, or a `stranger`."""
+    """Who did it: a `client` or `user` of the API, a `participant`, the `room`, an `operator` at
+    the command line, the `service` itself, or a `stranger`."""
 
     kind: str
     id: str | None = None
@@ -51,7 +51,8 @@ def record(
 
     A refusal must be recorded in a transaction of its own, because the refused one rolls back.
     """
-    outcome = "refused" if refused else "done"
-    who, place = (actor.kind, actor.id), (session_id, participant_id)
-    text = orjson.dumps(dict(detail or {})).decode()
-    run(db, INSERT, (new_id(), organisation_id, now, *who, action, outcome, *place, text))
+    entry_id, outcome, text = new_id(), "refused" if refused else "done", canonical_detail(detail)
+    does = (actor.kind, actor.id, action, outcome, session_id, participant_id)
+    content = content_of_entry((entry_id, organisation_id, *does), now, text)
+    proved = current_keys().prove(content)
+    run(db, INSERT, (entry_id, organisation_id, now, *does, text.decode(), *proved))

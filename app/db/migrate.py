@@ -1,11 +1,16 @@
 """Applies the migrations as the owner of the schema, one process at a time."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from sqlalchemy import create_engine, text
+
+from app.settings import AuditKey
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+KEEP = text("UPDATE teleconference.audit_state SET retention_days = :days")
 
 
 def alembic_config(url: str) -> Config:
@@ -16,9 +21,16 @@ def alembic_config(url: str) -> Config:
     return config
 
 
-def migrate(url: str) -> None:
-    """Bring the database to the newest revision."""
-    command.upgrade(alembic_config(url), "head")
+def migrate(url: str, *, audit_keys: Sequence[AuditKey], audit_retention_days: int) -> None:
+    """Bring the database to the newest revision, and set how long it keeps audit entries: only
+    the owner may, lest a process that was taken over shortens it."""
+    config = alembic_config(url)
+    config.attributes["audit_keys"] = audit_keys
+    command.upgrade(config, "head")
+    engine = create_engine(url)
+    with engine.begin() as db:
+        db.execute(KEEP, {"days": audit_retention_days})
+    engine.dispose()
 
 
 def check(url: str) -> None:

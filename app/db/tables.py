@@ -3,7 +3,7 @@
 from app.access.models import IdentityProvider, StaffSession
 from app.appointments.models import Appointment, Patient, Provider, Visit
 from app.attendance.models import AttendanceTotals
-from app.audit.models import AuditEntry
+from app.audit.models import AuditCheckpoint, AuditEntry, AuditSeal, AuditState
 from app.db.base import Base
 from app.emergencies.models import EmergencyEntry
 from app.events.models import Event
@@ -20,7 +20,10 @@ __all__ = [
     "Appointment",
     "Attendance",
     "AttendanceTotals",
+    "AuditCheckpoint",
     "AuditEntry",
+    "AuditSeal",
+    "AuditState",
     "Base",
     "CareSession",
     "ClientSecret",

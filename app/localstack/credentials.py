@@ -37,6 +37,7 @@ class Secrets:
     gateway: str = field(default_factory=_password, repr=False)
     turn: str = field(default_factory=_password, repr=False)
     link_key: str = field(default_factory=_key, repr=False)
+    audit_key: str = field(default_factory=_key, repr=False)
     master_key: str = field(default_factory=_urlsafe_key, repr=False)
     api_token: str = field(default_factory=_key, repr=False)
     room_events: str = field(default_factory=_key, repr=False)

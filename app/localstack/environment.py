@@ -69,6 +69,7 @@ def _service(addresses: Addresses) -> dict[str, str]:
 def _keys(secrets: Secrets) -> dict[str, str]:
     return {
         "LINK_KEYS": f"local:{secrets.link_key}",
+        "AUDIT_KEYS": f"local:{secrets.audit_key}",
         "MASTER_KEYS": secrets.master_key,
         "API_TOKEN_SECRET": secrets.api_token,
         "ROOM_EVENTS_SECRET": secrets.room_events,

@@ -134,6 +134,13 @@ def authenticate(db: Session, *, client_id: str, secret: str, now: datetime) -> 
             code="client_invalid",
         )
     _note_use(db, matching[0], now)
+    audit.record(
+        db,
+        action="client.signed_in",
+        actor=Actor("client", str(client.id)),
+        now=now,
+        organisation_id=client.organisation_id,
+    )
     return client
 
 

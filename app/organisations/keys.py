@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
+from app.audit import service as audit
+from app.audit.service import OPERATOR
 from app.clock import utc_now
 from app.db.engine import Database
 from app.encryption import Vault
@@ -101,6 +103,14 @@ def rotate(db: Session, vault: Vault, *, token_ttl: timedelta, now: datetime) ->
     )
     row = _new_key(vault, signs_from=signs_from, now=now)
     db.add(row)
+    audit.record(
+        db,
+        action="keys.rotated",
+        actor=OPERATOR,
+        now=now,
+        organisation_id=None,
+        detail={"kid": row.kid},
+    )
     return row
 
 

@@ -36,12 +36,15 @@ def keyset_page(
 ) -> Page[Any]:
     """Return one page of `query`, ordered by the moment `by`, then `id`; descending unless told.
 
+    Args:
+        by: the column that says when, if it is another.
+
     Raises:
         Invalid: the cursor is not one of ours.
     """
     order = (getattr(model, by), model.id)
     if cursor:
-        last = tuple_(*_read(cursor))
+        last = tuple_(*read_cursor(cursor))
         query = query.where(tuple_(*order) < last if newest_first else tuple_(*order) > last)
     query = query.order_by(*(column.desc() for column in order) if newest_first else order)
     rows = db.scalars(query.limit(limit + 1)).all()
@@ -54,7 +57,12 @@ def _write(row: Any, by: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-def _read(cursor: str) -> tuple[datetime, UUID]:
+def read_cursor(cursor: str) -> tuple[datetime, UUID]:
+    """Return moment and id of the row before the next page.
+
+    Raises:
+        Invalid: the cursor is not one of ours.
+    """
     try:
         moment, _, row_id = base64.urlsafe_b64decode(cursor).decode().partition(" ")
         created_at = datetime.fromisoformat(moment)

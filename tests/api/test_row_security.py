@@ -18,6 +18,7 @@ from app.db.migrate import check
 from app.db.tables import Base
 from app.localstack.supervisor import LocalStack
 from app.services import Services
+from tests.api.auditing import make_checkpoint, seal_all
 from tests.api.clinic import make_appointment, with_directory
 from tests.api.hospital import Hospital
 from tests.api.prosody import Prosody, invite
@@ -26,8 +27,9 @@ from tests.api.records import code_of
 # By their full names: `teleconference.sessions`, `clinical.visits`.
 TABLES = Base.metadata.tables
 OWNED = sorted(name for name, table in TABLES.items() if "organisation_id" in table.columns)
-INSERT_ONLY = ("teleconference.audit_entries", "teleconference.room_events")
 READ_ONLY = ("clinical.patients", "clinical.providers")
+AUDIT = tuple(f"teleconference.audit_{name}" for name in ("entries", "seals", "checkpoints"))
+INSERT_ONLY = (*AUDIT, "teleconference.room_events")
 
 
 @pytest.fixture
@@ -49,6 +51,8 @@ def furnished(alice: Hospital, services: Services, prosody: Prosody) -> Hospital
         fill(db, hook["id"], other["id"])
     make_appointment(with_directory(alice))
     sign_staff_in(services, alice)
+    seal_all(services)
+    make_checkpoint(services, alice)
     return alice
 
 
@@ -243,15 +247,34 @@ def test_the_service_cannot_change_what_is_only_ever_inserted(
     services: Services, table: str
 ) -> None:
     """The audit log, and the ids of events taken in."""
-    denied(services, f"UPDATE {table} SET id = id")
+    column = next(iter(TABLES[table].columns)).name
+    denied(services, f"UPDATE {table} SET {column} = {column}")
+
+
+def test_the_service_reaches_no_partition_past_the_table(
+    services: Services, furnished: Hospital
+) -> None:
+    """A partition has no row security of its own, and so nobody has a right to it."""
+    assert furnished.organisation_id
+    for verb in ("SELECT * FROM", "DELETE FROM", "TRUNCATE", "INSERT INTO"):
+        values = " DEFAULT VALUES" if verb == "INSERT INTO" else ""
+        denied(services, f"{verb} audit_partitions.entries_default{values}")
+
+
+def test_the_service_does_not_say_how_long_entries_are_kept(services: Services) -> None:
+    """Else whoever took it over would say: a day."""
+    denied(services, "UPDATE teleconference.audit_state SET retention_days = 1")
 
 
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE teleconference.audit_entries SET outcome = 'done'",
-        "DELETE FROM teleconference.audit_entries",
-        "TRUNCATE teleconference.audit_entries",
+        *(f"UPDATE teleconference.{table} SET key_id = ''" for table in AUDIT),
+        *(f"DELETE FROM teleconference.{table}" for table in AUDIT),
+        *(f"TRUNCATE teleconference.{table}" for table in AUDIT),
+        "UPDATE audit_partitions.entries_default SET key_id = ''",
+        "DELETE FROM audit_partitions.entries_default",
+        "TRUNCATE audit_partitions.entries_default",
     ],
 )
 def test_even_the_owner_does_not_change_the_audit_log(
@@ -273,7 +296,7 @@ def test_the_auditor_reads_the_audit_log_of_all_and_nothing_else(
             (str(furnished.organisation_id),),
         )
         assert db.fetchone()[0] > 0
-    for table in sorted(set(TABLES) - {"teleconference.audit_entries"}):
+    for table in sorted(set(TABLES) - set(AUDIT)):
         with pytest.raises(errors.InsufficientPrivilege), auditor, auditor.cursor() as db:
             db.execute(f"SELECT FROM {table}")
 
@@ -303,6 +326,8 @@ def test_row_security_is_on_for_every_table_with_an_organisation(owner: Any) -> 
             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE n.nspname IN ('teleconference', 'clinical') AND c.relkind = 'r'
               AND c.relrowsecurity
+            SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname = 'teleconference' AND c.relkind IN ('r', 'p') AND c.relrowsecurity
               AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid)""")
         assert {name for (name,) in db.fetchall()} == {*OWNED, "teleconference.organisations"}
 

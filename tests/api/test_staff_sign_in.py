@@ -460,7 +460,7 @@ def test_our_secret_at_the_issuer_survives_a_new_master_key(desk: Desk, services
     new = Fernet.generate_key().decode()
     both = Vault([new, *services.settings.master_keys])
     with services.database.begin() as db:
-        reencrypt(db, both)
+        reencrypt(db, both, now=utc_now())
         row = service.provider_of(db, provider_id=UUID(desk.provider_id))
         assert Vault([new]).decrypt(row.client_secret or b"") == CLIENT_SECRET.encode()
         db.rollback()  # the other tests' keys stay as they are

@@ -24,6 +24,8 @@ S, P, W = "/sessions/{session}", "/sessions/{session}/participants/{person}", "/
 PERSON = {"role": "doctor", "display_name": "X"}
 HOOK = {"url": "https://hospital.example/hook"}
 A, V = "/appointments/{appointment}", "/visits/{appointment}"
+E = "/emergency-entries/{entry}"
+EMERGENCY = {"reason": "Siren.", "display_name": "Medic 7"}
 
 
 APPOINTMENT = {
@@ -53,6 +55,7 @@ class Operation:
         return hospital.call(self.method, path, json=self.body, headers=headers)
 
 
+SPAN = "since=2026-01-01T00:00:00Z&until=2026-01-02T00:00:00Z"
 OPERATIONS = [
     Operation("POST", "/sessions", "sessions:write", {}),
     Operation("GET", "/sessions", "sessions:read"),
@@ -84,12 +87,20 @@ OPERATIONS = [
     Operation("POST", f"{V}/start", "visits:write"),
     Operation("POST", f"{V}/end", "visits:write", {"reason": "x"}),
     Operation("GET", f"{V}/status", "appointments:read"),
+    Operation("GET", f"{S}/attendance", "sessions:read"),
+    Operation("GET", f"{S}/attendance.csv", "sessions:read"),
+    Operation("POST", f"{S}/emergency-entries", "emergency:enter", EMERGENCY),
+    Operation("GET", "/emergency-entries", "emergency:review"),
+    Operation("GET", E, "emergency:review"),
+    Operation("POST", f"{E}/review", "emergency:review", {"outcome": "justified"}),
     Operation("GET", "/organisation", "organisation:read"),
     Operation("PATCH", "/organisation", "organisation:manage", {"locale": "de"}, ETAG),
     Operation("GET", "/stats", "operations:read"),
+    Operation("GET", "/audit", "audit:read"),
+    Operation("GET", f"/audit/export?{SPAN}", "audit:read"),
 ]
 ABOUT_ONE = [operation for operation in OPERATIONS if "{" in operation.path]
-IDS = {name: str(uuid4()) for name in ("session", "person", "webhook", "appointment")}
+IDS = {name: str(uuid4()) for name in ("session", "person", "webhook", "appointment", "entry")}
 # They have no caller with a token, each for its own reason.
 OPEN = {
     "POST /oauth/token",
@@ -112,11 +123,14 @@ def hers(alice: Hospital) -> dict[str, str]:
     hook = alice.post("/webhooks", json=HOOK)
     assert hook.status_code == 201, hook.text
     made = make_appointment(with_directory(alice))
+    emergency = alice.new_session(kind="emergency")["id"]
+    entered = alice.post(f"/sessions/{emergency}/emergency-entries", json=EMERGENCY).get_json()
     return {
         "session": session["id"],
         "person": person["id"],
         "webhook": hook.get_json()["id"],
         "appointment": made["id"],
+        "entry": entered["entry"]["id"],
     }
 
 
@@ -137,6 +151,7 @@ def test_the_table_above_holds_every_operation(app: Flask) -> None:
         "person": "{participant_id}",
         "webhook": "{webhook_id}",
         "appointment": "{appointment_id}",
+        "entry": "{entry_id}",
     }
     tabled = {str(o).partition("?")[0].format(**names): o.scope for o in OPERATIONS}
     assert set(found) == {*tabled, *OPEN, ME}

@@ -14,6 +14,7 @@ REQUIRED = {
     "REDIS_URL": "redis://redis:6379/0",
     "PUBLIC_URL": "https://teleconsult.example/",
     "LINK_KEYS": f"one:{KEY}",
+    "AUDIT_KEYS": f"one:{KEY}",
     "MASTER_KEYS": KEY,
     "API_TOKEN_SECRET": KEY,
     "ROOM_EVENTS_SECRET": KEY,

@@ -1,0 +1,204 @@
+"""Nothing is done through the API without an entry, and nothing is refused without one.
+
+Generated from the API document and the map of routes: a new route that writes and leaves no entry
+fails here without anybody having thought of it.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from flask import Flask
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.generation import GenerationMode
+
+from app.clock import utc_now
+from app.factory import create_app
+from app.services import Services
+from app.sessions.schemas import MAX_CAPACITY
+from app.web.auth import issue_token
+from tests.api import test_schema as document
+from tests.api.hospital import Hospital, admit_hospital
+from tests.api.prosody import ADMISSION, EVENTS, Prosody, invite
+from tests.api.records import audit_of, code_of
+
+WRITING = {"post", "put", "patch", "delete"}
+PATHS: dict[str, dict[str, Any]] = document.DOCUMENT["paths"]
+WRITES = sorted(
+    f"{method.upper()} {path}"
+    for path, item in PATHS.items()
+    for method in WRITING.intersection(item)
+)
+GUARDED = sorted(
+    f"{method.upper()} {path}"
+    for path, item in PATHS.items()
+    for method in document.METHODS.intersection(item)
+    if item[method].get("security")
+)
+few = settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def serve(services: Services) -> None:
+    """Have the generated requests answered by an application of this run."""
+    largest = replace(services.settings, max_room_size=MAX_CAPACITY)
+    document.served.app = create_app(replace(services, settings=largest))
+
+
+def entries(services: Services, organisation_id: UUID | None, outcome: str) -> set[UUID]:
+    """Return the ids of an organisation's entries with this outcome."""
+    found = audit_of(services, organisation_id)
+    return {entry.id for entry in found if entry.outcome == outcome}
+
+
+def planned(hospital: Hospital, _services: Services) -> dict[str, str]:
+    """Of an open session, starting and cancelling change nothing or are refused."""
+    later = (utc_now() + timedelta(hours=1)).isoformat()
+    return {"session_id": hospital.new_session(planned_start=later)["id"]}
+
+
+def emergency(hospital: Hospital, _services: Services) -> dict[str, str]:
+    """Only an emergency is entered uninvited."""
+    return {"session_id": hospital.new_session(kind="emergency")["id"]}
+
+
+def entered(hospital: Hospital, services: Services) -> dict[str, str]:
+    """Who reviews must be another program than that which entered."""
+    token = issue_token(
+        client_id=uuid4(),
+        organisation_id=hospital.organisation_id,
+        scopes=["emergency:enter"],
+        secret=services.settings.api_token_secret[0],
+        ttl_s=900,
+        now=utc_now(),
+    )
+    path = f"/sessions/{emergency(hospital, services)['session_id']}/emergency-entries"
+    body = {"reason": "Siren.", "display_name": "Medic 7"}
+    answer = replace(hospital, token=token).post(path, json=body)
+    return {"entry_id": answer.get_json()["entry"]["id"]}
+
+
+def doctors_link(hospital: Hospital, _services: Services) -> dict[str, str]:
+    """Anybody else would wait."""
+    doctor = hospital.invite(hospital.new_session()["id"], "doctor")
+    return {"code": code_of(doctor)}
+
+
+# What stands in the path, where something that merely exists is not enough for success.
+PLACES: dict[str, Callable[[Hospital, Services], dict[str, str]]] = {
+    "POST /sessions/{session_id}/start": planned,
+    "POST /sessions/{session_id}/cancel": planned,
+    "POST /sessions/{session_id}/emergency-entries": emergency,
+    "POST /emergency-entries/{entry_id}/review": entered,
+    "POST /j/{code}/token": doctors_link,
+}
+
+
+def prepare(case: Any, operation: str, hospital: Hospital, services: Services) -> None:
+    """Let the request be about something that exists, and be no repetition of another."""
+    document.bring_to_life(case, hospital)
+    if case.headers:
+        case.headers.pop("Idempotency-Key", None)
+    if operation in PLACES:
+        case.path_parameters.update(PLACES[operation](hospital, services))
+    if operation == "POST /oauth/token":
+        case.body = {
+            "grant_type": "client_credentials",
+            "client_id": str(hospital.client_id),
+            "client_secret": hospital.client_secret,
+        }
+
+
+@pytest.mark.parametrize("operation", WRITES)
+def test_every_write_leaves_an_entry(services: Services, alice: Hospital, operation: str) -> None:
+    """Each request that was answered with success, whatever was in it."""
+    method, path = operation.split()
+    strategy = document.schema[path][method].as_strategy(generation_mode=GenerationMode.POSITIVE)
+    done = []
+
+    @few
+    @given(case=strategy)
+    def check(case: Any) -> None:
+        prepare(case, operation, alice, services)
+        before = entries(services, alice.organisation_id, "done")
+        answer = case.call(headers={"Authorization": f"Bearer {alice.token}"})
+        if answer.status_code < 300:
+            done.append(operation)
+            assert entries(services, alice.organisation_id, "done") - before, answer.text
+
+    check()
+    assert done, "no generated request succeeded, so nothing was proved"
+
+
+@pytest.mark.parametrize("operation", GUARDED)
+def test_every_refusal_leaves_an_entry(app: Flask, services: Services, operation: str) -> None:
+    """A program without the scope is turned away, and that is on record."""
+    method, path = operation.split()
+    nobody = admit_hospital(app, services, "Nobody", scopes=[])
+    path = re.sub(r"\{[^}]+\}", str(nobody.client_id), path)
+    before = entries(services, nobody.organisation_id, "refused")
+    answer = nobody.call(method, path)
+    assert answer.status_code == 403, answer.text
+    assert len(entries(services, nobody.organisation_id, "refused") - before) == 1
+
+
+Doing = Callable[[Hospital, Services, Prosody], Any]
+
+
+def join(hospital: Hospital, services: Services, prosody: Prosody) -> None:
+    """Prosody tells of somebody in the room."""
+    person = invite(services, hospital, hospital.new_session())
+    assert prosody.tell(person.joined()) == 1
+
+
+def knock(hospital: Hospital, services: Services, prosody: Prosody) -> None:
+    """Prosody asks about somebody who has no business in the room."""
+    person = invite(services, hospital, hospital.new_session())
+    answer = prosody.ask(**person.question(link_id=str(hospital.client_id)))
+    assert answer["allow"] is False
+
+
+# What is no part of the API's document: pages and Prosody.
+UNDOCUMENTED: dict[str, tuple[Doing, str]] = {
+    f"POST {EVENTS}": (join, "participant.joined"),
+    f"POST {ADMISSION}": (knock, "room.entry_refused"),
+}
+
+
+def undocumented(app: Flask) -> set[str]:
+    """Return the routes that write and are not in the API's document."""
+    documented = {path.replace("{", "<").replace("}", ">") for path in PATHS}
+    return {
+        f"{method} {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) & {method.upper() for method in WRITING}
+        if rule.rule.replace("uuid:", "").replace("string:", "") not in documented
+    }
+
+
+def test_every_other_route_that_writes_is_known_here(app: Flask) -> None:
+    """Who adds one says how it is used, and it is proved below that it leaves an entry."""
+    assert undocumented(app) == set(UNDOCUMENTED)
+
+
+@pytest.mark.parametrize("route", UNDOCUMENTED)
+def test_what_pages_and_prosody_do_leaves_an_entry(
+    services: Services, alice: Hospital, prosody: Prosody, route: str
+) -> None:
+    """Joins, and the refusals at the room's door."""
+    do, action = UNDOCUMENTED[route]
+    began = utc_now()
+    do(alice, services, prosody)
+    made = [entry for entry in audit_of(services, None) if entry.at >= began]
+    made += audit_of(services, alice.organisation_id)
+    assert action in {entry.action for entry in made}
