@@ -4,6 +4,7 @@ from flask import Flask
 
 from app.attendance.routes import blp as attendance
 from app.emergencies.routes import blp as emergencies
+from app.feed.routes import blp as feed
 from app.moderation.routes import blp as moderation
 from app.observability import configure_logging, observe_requests
 from app.organisations.routes import blp as organisations
@@ -20,6 +21,7 @@ from app.web.health import blp as health
 from app.web.openapi import OPENAPI_CONFIG, TeleconsultApi
 from app.web.problems import register_problems
 from app.web.services import attach_services
+from app.webhooks.log_routes import blp as webhook_log
 from app.webhooks.routes import blp as webhooks
 from app.wiring import build_services
 
@@ -42,7 +44,9 @@ def create_app(services: Services) -> Flask:
         moderation,
         attendance,
         emergencies,
+        feed,
         webhooks,
+        webhook_log,
         health,
     ):
         api.register_blueprint(blueprint)

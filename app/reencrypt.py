@@ -22,4 +22,6 @@ def reencrypt(db: Session, vault: Vault) -> int:
     subscriptions = db.scalars(select(WebhookSubscription).with_for_update(key_share=True)).all()
     for subscription in subscriptions:
         subscription.secret = vault.rotate(subscription.secret)
+        if subscription.previous_secret is not None:
+            subscription.previous_secret = vault.rotate(subscription.previous_secret)
     return len(keys) + len(subscriptions)

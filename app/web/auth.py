@@ -31,6 +31,7 @@ SCOPES = {
     "webhooks:manage": "Subscribe addresses to events.",
     "emergency:enter": "Enter an emergency uninvited, with a reason.",
     "emergency:review": "Read and review uninvited entries.",
+    "events:read": "Follow the feed of events.",
 }
 
 
@@ -72,7 +73,7 @@ def requires(scope: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
         def wrapper(*args: Any, db: Session, **kwargs: Any) -> Any:
-            caller = _admitted(scope)
+            caller = admitted(scope)
             enter_organisation(db, caller.organisation_id)
             return view(*args, db=db, caller=caller, **kwargs)
 
@@ -94,8 +95,13 @@ def across_organisations(view: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-def _admitted(scope: str) -> Caller:
-    """Return the caller if it may use `scope`; whoever shows a token and may not is audited."""
+def admitted(scope: str) -> Caller:
+    """Return the caller of this request if it may use `scope`; a refused token is audited.
+
+    Raises:
+        Unauthorized: there is no valid token.
+        Forbidden: the token has not this scope.
+    """
     caller = None
     try:
         caller = current_caller()
