@@ -62,6 +62,7 @@ class LinkService:
     role: str = "patient"
     locale: str = "de-CH"
     jitsi_public_url: str = ""
+    stream_url: str = ""
     tokens: int = 0
     states_asked: int = 0
     others: list[tuple[str, str]] = field(default_factory=lambda: [("Dr. Ada Keller", "doctor")])
@@ -135,7 +136,9 @@ def service() -> LinkService:
 def app(service: LinkService) -> Flask:
     app = Flask("pages-under-test")
     settings = SimpleNamespace(
-        jitsi_public_url=service.jitsi_public_url, jitsi_websocket_url="ws://xmpp.test/ws"
+        jitsi_public_url=service.jitsi_public_url,
+        jitsi_websocket_url="ws://xmpp.test/ws",
+        stream_url=service.stream_url,
     )
     app.extensions[EXTENSION] = SimpleNamespace(settings=settings)
     app.register_blueprint(make_blueprint(service.find))

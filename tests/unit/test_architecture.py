@@ -14,8 +14,8 @@ from tests.conftest import repository
 
 ROOT = repository()
 RESOURCES = (
-    "attendance", "audit", "emergencies", "events", "moderation", "notifications", "organisations",
-    "participants", "rooms", "sessions", "webhooks",
+    "attendance", "audit", "emergencies", "events", "feed", "moderation", "notifications",
+    "organisations", "participants", "rooms", "sessions", "webhooks",
 )  # fmt: skip
 WITH_ROUTES = tuple(name for name in RESOURCES if (ROOT / "app" / name / "routes.py").exists())
 LONGEST_FILE = 300
@@ -70,7 +70,8 @@ def test_a_resource_has_the_files_every_resource_has(name: str) -> None:
     """Whoever knows one folder knows them all."""
     present = {path.name for path in (ROOT / "app" / name).glob("*.py")}
     assert {"__init__.py"} <= present
-    if name not in ("rooms", "moderation"):  # rooms: no service but several; moderation: no tables
+    # feed: a view of the events
+    if name not in ("rooms", "moderation", "feed"):  # rooms: no service but several; moderation: no tables
         assert {"models.py", "service.py"} <= present
     if "routes.py" in present:
         assert "schemas.py" in present
@@ -79,7 +80,7 @@ def test_a_resource_has_the_files_every_resource_has(name: str) -> None:
 def test_every_folder_of_the_service_is_a_known_kind() -> None:
     """A new folder is a decision, so it is made here too."""
     folders = {p.name for p in (ROOT / "app").iterdir() if (p / "__init__.py").exists()}
-    assert folders == {*RESOURCES, "adapters", "db", "localstack", "pages", "web"}
+    assert folders == {*RESOURCES, "adapters", "db", "localstack", "pages", "stream", "web"}
 
 
 @pytest.mark.parametrize("name", WITH_ROUTES)
