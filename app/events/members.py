@@ -49,6 +49,8 @@ MEMBERS: Mapping[str, Member] = {
     "reason": _text(
         "The patient called.", nullable=True, about="Of participant.left a word, else a text."
     ),
+    "entry_id": _id("04", "The uninvited entry."),
+    "outcome": _choice("justified", "justified", "unjustified"),
     "code": _text("full", about="Why: a code of docs/errors.md."),
 }
 
