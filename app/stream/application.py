@@ -32,7 +32,7 @@ from app.wiring import build_services
 HEARTBEAT_S = 15
 HEARTBEAT = b":\n\n"
 # A reader that takes nothing for so long is gone, or too slow to wait for.
-SEND_TIMEOUT_S = 20
+SEND_TIMEOUT_S = 10
 
 
 class Streams:
