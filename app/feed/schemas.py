@@ -1,22 +1,24 @@
 """The feed as the API gives it."""
 
+import re
 from typing import Any
 
-from marshmallow import ValidationError, fields, validate
+from marshmallow import fields, validate
 
 from app.events.types import PATTERNS
-from app.web.schemas import In, Moment, Out
+from app.web.schemas import In, Moment, Out, Whole
+
+_ONE = "|".join(re.escape(pattern) for pattern in PATTERNS)
+TYPES = Whole(f"^({_ONE})(,({_ONE}))*$", error="There is no such type of event.")
 
 
 class Patterns(fields.String):
     """Types and patterns of types, separated by commas."""
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
-        text = super()._deserialize(value, attr, data, **kwargs)
-        patterns = [part.strip() for part in text.split(",") if part.strip()]
-        if any(pattern not in PATTERNS for pattern in patterns):
-            raise ValidationError("There is no such type of event.")
-        return patterns
+    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return them as a list."""
+        text = super().deserialize(value, *args, **kwargs)
+        return text.split(",") if isinstance(text, str) else text
 
 
 class FeedQuery(In):
@@ -28,10 +30,11 @@ class FeedQuery(In):
     )
     limit = fields.Integer(load_default=100, validate=validate.Range(1, 500))
     types = Patterns(
+        validate=TYPES,
         metadata={
             "description": "Types separated by commas; `participant.*` is a whole family.",
             "examples": ["session.ended,participant.*"],
-        }
+        },
     )
     session_id = fields.UUID()
 

@@ -33,7 +33,11 @@ def relay(services: Services) -> None:
 
 def happen(services: Services, session_id: str, db: Any = None) -> UUID:
     """Append an event, in a transaction of its own unless one is given."""
-    said = {"session_id": UUID(session_id), "data": {"reference": None}, "now": utc_now()}
+    said: dict[str, Any] = {
+        "session_id": UUID(session_id),
+        "data": {"reference": None},
+        "now": utc_now(),
+    }
     if db is not None:
         return append(db, "session.updated", **said)
     with services.database.begin() as own:
@@ -184,7 +188,8 @@ def test_no_page_reads_the_whole_table(alice: Hospital, services: Services) -> N
         ({"after": "abc"}, "cursor_invalid", "after"),
         ({"after": "-1"}, "cursor_invalid", "after"),
         ({"after": "9" * 19}, "cursor_invalid", "after"),
-        ({"types": "participant.exploded"}, "invalid_request", "types.0"),
+        ({"types": "participant.exploded"}, "invalid_request", "types"),
+        ({"types": ""}, "invalid_request", "types"),
         ({"session_id": "x"}, "invalid_request", "session_id"),
         ({"limit": 0}, "invalid_request", "limit"),
         ({"colour": "green"}, "invalid_request", "colour"),
@@ -197,7 +202,7 @@ def test_what_cannot_be_meant_is_refused(
     answer = alice.get("/events", query_string=query)
     body = answer.get_json()
     assert (answer.status_code, body["code"]) == (422, code)
-    assert body["field"].partition(".")[0] == field.partition(".")[0]
+    assert body["field"] == field
 
 
 def test_another_hospital_sees_nothing(

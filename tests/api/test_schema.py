@@ -83,6 +83,7 @@ def bring_to_life(case: Case[Any], hospital: Hospital) -> None:
         case.headers["If-Match"] = '"1"'
     if is_fit(case, ParameterLocation.QUERY) and case.query:
         case.query.pop("cursor", None)
+        case.query.pop("after", None)
     if case.operation.label == REMOVE and is_fit(case, *ParameterLocation):
         name_somebody(case, hospital)
     if is_fit(case, ParameterLocation.BODY) and isinstance(case.body, dict):
@@ -116,6 +117,8 @@ def make_possible(body: dict[str, Any]) -> None:
     start, end = body.get("planned_start"), body.get("planned_end")
     if end and not (start and start < end):
         del body["planned_end"]
+    if {"since", "until"} <= body.keys():
+        body["since"], body["until"] = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
     if "url" in body:
         body["url"] = f"https://hospital.example/{uuid4()}"
     if body.get("secret") is not None:
