@@ -1,4 +1,4 @@
-# One image for every process of Teleconsult: `teleconsult serve | relay | worker | gateway | migrate`.
+# One image for every process of Teleconsult: `teleconsult serve | stream | relay | worker | gateway | migrate`.
 
 # The API documentation page is the only browser part that the container serves: with JITSI_PUBLIC_URL
 # set, the meeting itself comes from Jitsi's own web container.

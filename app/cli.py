@@ -64,6 +64,27 @@ def serve() -> None:
 
 
 @cli.command()
+def stream() -> None:
+    """Push events to systems, and the state of their visit to pages."""
+    from granian.constants import Interfaces
+    from granian.server import Server
+
+    settings = _settings()
+    Server(
+        "app.stream.application:create_app_from_env",
+        factory=True,
+        interface=Interfaces.ASGI,
+        address=settings.host,
+        port=settings.stream_port,
+        workers=1,
+        backlog=1024,
+        respawn_failed_workers=True,
+        log_access=False,
+        websockets=False,
+    ).serve()
+
+
+@cli.command()
 def relay() -> None:
     """Hand events on: to webhooks, to people, to rooms."""
     from workers import relay as process

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.audit.proof import use_keys
 from app.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ def services(application: str = "teleconsult-cli") -> "Services":
 
     mine = settings()
     configure_logging(mine.log_level)
-    use_keys(mine.audit_keys)
     return build_services(mine, application=application)
 
 

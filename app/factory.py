@@ -5,9 +5,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.appointments.routes import blp as appointments
 from app.attendance.routes import blp as attendance
-from app.audit.proof import use_keys
 from app.audit.routes import blp as audit
 from app.emergencies.routes import blp as emergencies
+from app.feed.routes import blp as feed
 from app.moderation.routes import blp as moderation
 from app.observability import configure_logging, observe_requests
 from app.organisations.policy_routes import blp as organisation
@@ -29,6 +29,7 @@ from app.web.limits import limit_requests
 from app.web.openapi import OPENAPI_CONFIG, TeleconsultApi
 from app.web.problems import register_problems
 from app.web.services import attach_services
+from app.webhooks.log_routes import blp as webhook_log
 from app.webhooks.routes import blp as webhooks
 from app.wiring import build_services
 
@@ -58,6 +59,8 @@ def create_app(services: Services) -> Flask:
         visits,
         webhooks,
         audit,
+        feed,
+        webhook_log,
         health,
     ):
         api.register_blueprint(blueprint)
@@ -80,5 +83,4 @@ def create_app_from_env() -> Flask:
     """Return the application for this process' environment; what the web server calls."""
     settings = Settings.from_env()
     configure_logging(settings.log_level)
-    use_keys(settings.audit_keys)
     return create_app(build_services(settings, application="teleconsult-api"))

@@ -26,6 +26,8 @@ def reencrypt(db: Session, vault: Vault, *, now: datetime) -> int:
     subscriptions = db.scalars(select(WebhookSubscription).with_for_update(key_share=True)).all()
     for subscription in subscriptions:
         subscription.secret = vault.rotate(subscription.secret)
+        if subscription.previous_secret is not None:
+            subscription.previous_secret = vault.rotate(subscription.previous_secret)
     secret = IdentityProvider.client_secret.is_not(None)
     providers = db.scalars(select(IdentityProvider).where(secret).with_for_update()).all()
     for provider in providers:

@@ -87,6 +87,8 @@ class Settings:
     public_url: str
     host: str
     port: int
+    stream_url: str
+    stream_port: int
     api_workers: int
     api_threads: int
     log_level: str
@@ -171,6 +173,8 @@ def _service(env: FileAwareEnv) -> dict[str, Any]:
         "public_url": env.str("PUBLIC_URL").rstrip("/"),
         "host": env.str("HOST", "127.0.0.1"),
         "port": env.int("PORT", 8080),
+        "stream_url": _optional_url(env, "STREAM_URL"),
+        "stream_port": env.int("STREAM_PORT", 8081),
         "api_workers": env.int("API_WORKERS", 2),
         "api_threads": env.int("API_THREADS", 4, validate=validate.Range(1)),
         "log_level": env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(LOG_LEVELS)),

@@ -12,6 +12,7 @@ from app.adapters.identity_http import PlainIdentityHttp
 from app.adapters.limits_redis import RedisLimiter
 from app.adapters.rooms_redis import RedisRooms
 from app.adapters.smtp import SmtpMailer
+from app.audit.proof import use_keys
 from app.db.engine import Database
 from app.encryption import Vault
 from app.errors import Unavailable
@@ -27,6 +28,7 @@ def build_services(settings: Settings, *, application: str) -> Services:
     Args:
         application: how PostgreSQL shows this process (`pg_stat_activity.application_name`).
     """
+    use_keys(settings.audit_keys)
     database = Database(
         settings.database_url, pool_size=settings.database_pool_size, application=application
     )

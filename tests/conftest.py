@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from app.adapters.memory import MemoryRooms
-from app.audit.proof import use_keys
 from app.clock import utc_now
+from app.events.members import data_schema
+from app.events.types import EVENT_TYPES
 from app.localstack import names
 from app.localstack.supervisor import BACKING, SERVICES, LocalStack
 from app.organisations import keys
@@ -42,6 +44,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     with LocalStack(folder, parts={"postgres"}, durable=False, env=AUDIT) as stack:
         stack.migrate()
         yield stack
+        check_events(stack)
 
 
 @pytest.fixture(scope="session")
@@ -75,6 +78,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, network: Proxy) -> Iterator[
     network.target_port = whole.ports["prosody_http"]
     with whole:
         yield whole
+        check_events(whole)
 
 
 @pytest.fixture(scope="session")
@@ -89,13 +93,22 @@ def hospital(stack: LocalStack, demo: dict[str, str]) -> StackClient:
     return sign_in(stack, demo["client_id"], demo["client_secret"])
 
 
+def check_events(stack: LocalStack) -> None:
+    """Hold every event that the tests caused against the schema of its type."""
+    with stack.postgres.as_admin() as admin:
+        admin.execute("SELECT DISTINCT type, data FROM teleconference.events")
+        caused = admin.fetchall()
+    schemas = {name: Draft202012Validator(data_schema(t)) for name, t in EVENT_TYPES.items()}
+    for type_, data in caused:
+        schemas[type_].validate(data)
+
+
 def services_of(stack: LocalStack) -> Services:
     """Return collaborators with a stack's settings, for this process."""
     with pytest.MonkeyPatch.context() as environment:
         for name, value in stack.environment.items():
             environment.setenv(name, value)
         settings = Settings.from_env()
-    use_keys(settings.audit_keys)
     return build_services(settings, application="teleconsult-tests")
 
 

@@ -6,11 +6,10 @@ is found again by the sweep; so this process may die between any two lines. Any 
 
 import select
 import threading
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -21,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from app.attendance import totals
 from app.clock import utc_now
+from app.db.listening import listening
 from app.events.models import Event
 from app.notifications import service as notifications
 from app.observability import place_of
@@ -42,7 +42,7 @@ RELAY_LOCK = 7_230_902  # any number, the same for every relay
 
 # One relay at a time: two could make the deliveries of a session in the wrong order.
 LOCK = text("SELECT pg_try_advisory_xact_lock(:key)")
-CLAIM = text("SELECT * FROM teleconference.claim_events(:limit, :now)")  # see migration 0010
+CLAIM = text("SELECT * FROM teleconference.claim_events(:limit, :now)")  # see migration 0050
 PURGE = text("SELECT teleconference.purge_expired(:now), teleconference.purge_staff_sessions(:now)")
 
 
@@ -82,7 +82,7 @@ class Relay:
                 self._stop.sleep(backoff.next_s())
 
     def _work(self, backoff: Backoff) -> None:
-        with listening(self._services) as listener:
+        with listening(self._services.database, CHANNEL) as listener:
             while not self._stop.is_set():
                 while self.relay_batch().events:
                     backoff.reset()
@@ -151,21 +151,6 @@ def relay_events(db: Session, *, limit: int, now: datetime) -> Relayed:
 def _claim(db: Session, *, limit: int, now: datetime) -> Sequence[Any]:
     rows: Sequence[Event] = db.execute(CLAIM, {"limit": limit, "now": now}).all()  # type: ignore[assignment]
     return sorted(rows, key=lambda event: (event.session_id, event.sequence))
-
-
-@contextmanager
-def listening(services: Services) -> Iterator[Connection]:
-    """Yield a connection of its own that is told of every commit with an event in it."""
-    pooled = services.database.engine.raw_connection()
-    connection = cast("Connection", pooled.driver_connection)
-    pooled.detach()  # it is ours: the pool neither counts nor resets it
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(f"LISTEN {CHANNEL}")
-        yield connection
-    finally:
-        connection.close()
 
 
 def start_room_sweep(services: Services, stop: Stop) -> None:

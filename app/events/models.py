@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base
@@ -18,6 +18,18 @@ class Event(Base):
         UniqueConstraint("session_id", "sequence"),
         Index("ix_events_unrelayed", "id", postgresql_where=text("relayed_at IS NULL")),
         Index("ix_events_page", "organisation_id", "created_at", "id"),
+        Index(
+            "ix_events_position",
+            "position",
+            unique=True,
+            postgresql_where=text("position IS NOT NULL"),
+        ),
+        Index(
+            "ix_events_feed",
+            "organisation_id",
+            "position",
+            postgresql_where=text("position IS NOT NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -29,3 +41,5 @@ class Event(Base):
     data: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
     relayed_at: Mapped[datetime | None]
+    # The place in the feed, given by the relay: what is after it became visible after it.
+    position: Mapped[int | None] = mapped_column(BigInteger)

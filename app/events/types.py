@@ -1,5 +1,6 @@
 """Every type of event, what it says and what its `data` holds. Documentation and check in one."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 
@@ -72,3 +73,17 @@ EVENT_TYPES: dict[str, EventType] = {
         EventType("visit.completed", "The visit of an appointment is over.", (*_VISIT, "reason")),
     )
 }
+
+# A whole family at once, also the types of it that are yet to come.
+FAMILIES = tuple(sorted({f"{name.partition('.')[0]}.*" for name in EVENT_TYPES}))
+PATTERNS = (*sorted(EVENT_TYPES), *FAMILIES)
+
+
+def is_among(type_: str, patterns: Collection[str]) -> bool:
+    """Tell whether a type is meant by any of these types and patterns; none of them means all."""
+    return not patterns or type_ in patterns or f"{type_.partition('.')[0]}.*" in patterns
+
+
+def types_among(patterns: Collection[str]) -> list[str]:
+    """Return the types that are meant by these types and patterns."""
+    return [name for name in EVENT_TYPES if is_among(name, patterns)]

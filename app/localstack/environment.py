@@ -15,6 +15,7 @@ class Addresses:
     """Where the parts are; the database URLs in libpq's form."""
 
     api_port: int
+    stream_port: int
     database_url: str
     migration_database_url: str
     redis_url: str
@@ -30,7 +31,7 @@ class Addresses:
 
 
 def service_environment(addresses: Addresses, secrets: Secrets) -> dict[str, str]:
-    """Return the environment of API, relay, worker and gateway."""
+    """Return the environment of API, stream, relay, worker and gateway."""
     return {
         **_storage(addresses),
         **_service(addresses),
@@ -59,6 +60,8 @@ def _service(addresses: Addresses) -> dict[str, str]:
         "HOST": "127.0.0.1",
         "PORT": str(addresses.api_port),
         "PUBLIC_URL": addresses.public_url,
+        "STREAM_PORT": str(addresses.stream_port),
+        "STREAM_URL": f"http://{names.DOMAIN}:{addresses.stream_port}",
         "API_WORKERS": "1",
         "LOG_LEVEL": "INFO",
         # Receivers of the demonstration and of tests listen on loopback.

@@ -1,4 +1,4 @@
-"""The service's own processes as parts of the stack: API, relay, worker and gateway."""
+"""The service's own processes as parts of the stack: API, stream, relay, worker and gateway."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from pathlib import Path
 
 from app.localstack.process import PLAIN_ENVIRONMENT, Launch, Part, PartFailed
 
-COMMANDS = {"api": "serve", "relay": "relay", "worker": "worker", "gateway": "gateway"}
+COMMANDS = {
+    "api": "serve", "stream": "stream", "relay": "relay", "worker": "worker", "gateway": "gateway",
+}  # fmt: skip
 READY_EVENTS = {
     "relay": b"relay_started",
     "worker": b"worker_started",
@@ -72,6 +74,15 @@ class Api(Service):
             link.close()
             return status in {http.HTTPStatus.OK, http.HTTPStatus.SERVICE_UNAVAILABLE}
         return False
+
+
+class Stream(Api):
+    """The streams, ready when they answer."""
+
+    @property
+    def port(self) -> int:
+        """TCP port it listens on."""
+        return int(self.env["STREAM_PORT"])
 
 
 def command(*words: str) -> list[str]:

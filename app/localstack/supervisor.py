@@ -20,15 +20,24 @@ from app.localstack.postgres import Postgres
 from app.localstack.process import Part
 from app.localstack.prosody import Prosody, ProsodyOptions, ProsodyPorts
 from app.localstack.redis import Redis
-from app.localstack.services import Api, Service, run_command
+from app.localstack.services import Api, Service, Stream, run_command
 from app.localstack.standins import Focus, Mail
 
 __all__ = ["BACKING", "SERVICES", "AlreadyRunning", "LocalStack"]
 
 # In the order they begin: PostgreSQL last, because the others start up while it makes its cluster.
 BACKING = ("prosody", "focus", "redis", "coturn", "mail", "postgres")
-SERVICES = ("api", "relay", "gateway", "worker")
-PORT_NAMES = ("api", "prosody_http", "prosody_component", "postgres", "redis", "coturn", "mail")
+SERVICES = ("api", "stream", "relay", "gateway", "worker")
+PORT_NAMES = (
+    "api",
+    "stream",
+    "prosody_http",
+    "prosody_component",
+    "postgres",
+    "redis",
+    "coturn",
+    "mail",
+)
 PORTS_FILE = "ports.json"
 # Kept when a folder is emptied: the lock is held through these very files.
 NOT_EMPTIED = {"lock", "lock.children"}
@@ -77,7 +86,7 @@ class LocalStack:
         self._parts = self._make_parts(prosody, durable=durable)
         self.environment = {**service_environment(self._addresses(), self.secrets), **(env or {})}
         for name in SERVICES:
-            make = Api if name == "api" else Service
+            make = {"api": Api, "stream": Stream}.get(name, Service)
             self._parts[name] = make(name, self.data_dir / name, self.environment)
         self.wanted = [name for name in (*BACKING, *SERVICES) if name in parts]
         self._started: list[Part] = []
@@ -117,6 +126,11 @@ class LocalStack:
     def api_url(self) -> str:
         """Base of the API for programs on this machine."""
         return f"http://127.0.0.1:{self.ports['api']}"
+
+    @property
+    def stream_url(self) -> str:
+        """Base of the streams for programs on this machine."""
+        return f"http://127.0.0.1:{self.ports['stream']}"
 
     # --- life
 
@@ -240,6 +254,7 @@ class LocalStack:
     def _addresses(self) -> Addresses:
         return Addresses(
             api_port=self.ports["api"],
+            stream_port=self.ports["stream"],
             database_url=self.postgres.runtime_url,
             migration_database_url=self.postgres.owner_url,
             redis_url=self.redis.url,

@@ -19,6 +19,7 @@ from app.localstack.process import PartFailed
 from app.localstack.supervisor import BACKING, SERVICES, LocalStack
 
 PREFERRED_PORTS = {
+    "stream": 8081,
     "prosody_http": 5280,
     "postgres": 15432,
     "redis": 16379,

@@ -39,7 +39,8 @@ def make_blueprint(find_visit: Callable[[str], Visit] = visit_in_database) -> Bl
     def join(code: str) -> Response:
         """Say who you are, with whom and when; offer the one button."""
         visit = find_visit(code)
-        return _page(welcome(visit, language=_language(visit.locale), now=clock.utc_now()))
+        language, stream_url = _language(visit.locale), current_services().settings.stream_url
+        return _page(welcome(visit, language=language, stream_url=stream_url, now=clock.utc_now()))
 
     @pages.get("/assets/<version>/<path:name>")
     def asset(version: str, name: str) -> Response:
@@ -97,6 +98,7 @@ def _page(view: PageView) -> Response:
         Response(body, mimetype="text/html"),
         jitsi_public_url=settings.jitsi_public_url,
         websocket_url=settings.jitsi_websocket_url,
+        stream_url=settings.stream_url,
     )
 
 

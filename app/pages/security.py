@@ -5,7 +5,9 @@ from urllib.parse import urlsplit
 from flask import Response
 
 
-def secure(response: Response, *, jitsi_public_url: str, websocket_url: str) -> Response:
+def secure(
+    response: Response, *, jitsi_public_url: str, websocket_url: str, stream_url: str
+) -> Response:
     """Put the security headers on an HTML page and return it.
 
     The link code is in the address of the page, therefore no referrer and nothing stored by caches.
@@ -13,9 +15,12 @@ def secure(response: Response, *, jitsi_public_url: str, websocket_url: str) -> 
     Args:
         jitsi_public_url: base of the hospital's Jitsi Meet, "" when the page is the client itself.
         websocket_url: XMPP websocket of the local client, "" when there is none.
+        stream_url: base of the streams, "" when the page asks instead.
     """
     jitsi = origin(jitsi_public_url)
-    response.headers["Content-Security-Policy"] = content_policy(jitsi, origin(websocket_url))
+    response.headers["Content-Security-Policy"] = content_policy(
+        jitsi, origin(websocket_url), origin(stream_url)
+    )
     response.headers["Permissions-Policy"] = permissions_policy(jitsi)
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["X-Content-Type-Options"] = "nosniff"
@@ -24,15 +29,15 @@ def secure(response: Response, *, jitsi_public_url: str, websocket_url: str) -> 
     return response
 
 
-def content_policy(jitsi: str, websocket: str) -> str:
-    """Return the Content-Security-Policy; `jitsi` and `websocket` are origins or ""."""
+def content_policy(jitsi: str, websocket: str, stream: str) -> str:
+    """Return the Content-Security-Policy; `jitsi`, `websocket`, `stream` are origins or ""."""
     directives = {
         "default-src": ["'none'"],
         "script-src": ["'self'", jitsi],
         "style-src": ["'self'"],
         "img-src": ["'self'"],
         "media-src": ["'self'", "blob:", "mediastream:"],
-        "connect-src": ["'self'", websocket],
+        "connect-src": ["'self'", websocket, stream],
         "frame-src": [jitsi or "'none'"],
         "base-uri": ["'none'"],
         "form-action": ["'self'"],

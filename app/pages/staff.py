@@ -226,4 +226,4 @@ def _page(state: str, *, status: int | None = None, **facts: object) -> Response
     answer = Response(body, status or NOTICES.get(state, HTTPStatus.OK), mimetype="text/html")
     if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
         answer.headers["Retry-After"] = "30"
-    return secure(answer, jitsi_public_url="", websocket_url="")
+    return secure(answer, jitsi_public_url="", websocket_url="", stream_url="")

@@ -89,7 +89,7 @@ class PageView:
 OVER = frozenset({"ended", "cancelled", "removed", "link-revoked", "link-expired"})
 
 
-def welcome(visit: Visit, *, language: str, now: datetime) -> PageView:
+def welcome(visit: Visit, *, language: str, stream_url: str, now: datetime) -> PageView:
     """Return the page of a valid link, in the state the session and the person are in.
 
     Where it is over for this person the page says only that: no names, not even hidden ones.
@@ -107,7 +107,7 @@ def welcome(visit: Visit, *, language: str, now: datetime) -> PageView:
         others=[_person(name, role, language) for name, role in visit.others],
         starts=visit.planned_start,
         ends=visit.planned_end,
-        data=_data(visit, me, now),
+        data=_data(visit, me, stream_url, now),
     )
 
 
@@ -136,11 +136,13 @@ def _person(name: str, role: str, language: str) -> Person:
     return Person(name, catalogue(language)[key] if key else role)
 
 
-def _data(visit: Visit, me: Person, now: datetime) -> dict[str, Any]:
+def _data(visit: Visit, me: Person, stream_url: str, now: datetime) -> dict[str, Any]:
     return {
         "participant": str(visit.participant_id),
         "name": me.name,
         "opensAt": _iso(visit.opens_at),
+        # Where changes are pushed from; empty: the page asks.
+        "streamUrl": stream_url,
         # The phone's clock may be wrong; the countdown runs on ours.
         "now": _iso(now),
     }

@@ -85,7 +85,7 @@ def requires(scope: str | None) -> Callable[[Callable[..., Any]], Callable[..., 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
         def wrapper(*args: Any, db: Session, **kwargs: Any) -> Any:
-            caller = _admitted(scope)
+            caller = admitted(scope)
             enter_organisation(db, caller.organisation_id)
             return view(*args, db=db, caller=caller, **kwargs)
 
@@ -107,8 +107,14 @@ def across_organisations(view: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-def _admitted(scope: str | None) -> Caller:
-    """Return the caller if it may use `scope`; whoever shows something and may not is audited."""
+def admitted(scope: str | None) -> Caller:
+    """Return the caller of this request if it may use `scope`; whoever shows something and may not
+    is audited.
+
+    Raises:
+        Unauthorized: there is no valid token.
+        Forbidden: the token has not this scope.
+    """
     caller = None
     try:
         caller = current_caller()

@@ -11,18 +11,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from app.events import feed
 from app.events.models import Event
+from app.events.types import is_among
 from app.ids import new_id
 from app.webhooks.models import WebhookDelivery, WebhookSubscription
 
 SUBSCRIPTION_INACTIVE = "subscription_inactive"
 
-# Functions of the database (migration 0010), because a queue wants its plan nailed down.
+# Functions of the database (migration 0050), because a queue wants its plan nailed down.
 CLAIM = text(
     "SELECT * FROM teleconference.claim_deliveries(:subscription_id, :limit, :lease_until, :now)"
 )
@@ -31,17 +32,16 @@ HELD = text("""
     SELECT * FROM teleconference.held_sessions(
       CAST(:subscriptions AS uuid[]), CAST(:sessions AS uuid[]), :now)""")
 
-RECEIVER = select(
-    WebhookSubscription.url, WebhookSubscription.secret, WebhookSubscription.is_active
-).where(WebhookSubscription.id == bindparam("subscription_id"))
+RECEIVER = select(WebhookSubscription).where(WebhookSubscription.id == bindparam("subscription_id"))
 
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """Where deliveries of one subscription go. `secret` is encrypted."""
+    """Where deliveries of one subscription go. `secrets` are encrypted; all of them sign."""
 
     url: str
-    secret: bytes
+    secrets: Sequence[bytes]
+    is_failing: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +52,36 @@ class Delivery:
     id: UUID
     attempt: int
     failures: int
+    redeliveries: int
     event_id: UUID
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What one request to a receiver came to. `error` is '' when the receiver has it."""
+
+    delivery: Delivery
+    status: int | None
+    at: datetime
+    duration_ms: int
+    error: str = ""
 
 
 def make(db: Session, events: Sequence[Event], *, now: datetime) -> set[UUID]:
     """Make the deliveries of `events`, given in the order of each session; return who gets any."""
     subscriptions = _subscriptions_of(db, {event.organisation_id for event in events})
     rows = [
-        _row(event, subscription, now)
+        row_of(event, subscription, now)
         for event in events
         for subscription in subscriptions
-        if _wants(subscription, event)
+        if wants(subscription, event)
     ]
     if rows:
         _hold(db, rows, now=now)
         db.execute(insert(WebhookDelivery).on_conflict_do_nothing(), rows)
-    return {row["subscription_id"] for row in rows}
+    paused = {subscription.id for subscription in subscriptions if subscription.paused_at}
+    return {row["subscription_id"] for row in rows} - paused
 
 
 def due_subscriptions(db: Session, *, now: datetime) -> list[UUID]:
@@ -76,10 +89,26 @@ def due_subscriptions(db: Session, *, now: datetime) -> list[UUID]:
     return list(db.scalars(DUE, {"now": now}))
 
 
-def receiver(db: Session, subscription_id: UUID) -> Receiver | None:
-    """Return where to send, or None when the subscription is switched off."""
-    row = db.execute(RECEIVER, {"subscription_id": subscription_id}).one_or_none()
-    return Receiver(row.url, row.secret) if row and row.is_active else None
+def receiver(db: Session, subscription_id: UUID, *, now: datetime) -> Receiver | None:
+    """Return where to send, or None when the subscription is switched off or paused.
+
+    What is pending of one that is switched off is given up.
+    """
+    row = db.scalars(RECEIVER, {"subscription_id": subscription_id}).one_or_none()
+    if row is None or not row.is_active:
+        give_up(db, subscription_id)
+        return None
+    return None if row.paused_at else receiver_of(row, now=now)
+
+
+def receiver_of(subscription: WebhookSubscription, *, now: datetime) -> Receiver:
+    """Return where to send, with the secrets that sign at this moment, the newest first."""
+    secrets = [subscription.secret]
+    until = subscription.previous_secret_until
+    if subscription.previous_secret is not None and until is not None and now < until:
+        secrets.append(subscription.previous_secret)
+    is_failing = subscription.failing_since is not None
+    return Receiver(subscription.url, secrets, is_failing)
 
 
 def claim(
@@ -95,48 +124,36 @@ def claim(
     }
     rows = db.execute(CLAIM, parameters)
     return [
-        Delivery(row.delivery_id, row.attempt, row.failures, row.id, envelope(row)) for row in rows
+        Delivery(
+            row.delivery_id, row.attempt, row.failures, row.redeliveries, row.id, feed.written(row)
+        )
+        for row in rows
     ]
 
 
-def envelope(event: Any) -> bytes:
-    """Return the bytes a receiver gets, and the signature covers."""
-    body = {
-        "id": event.id,
-        "type": event.type,
-        "timestamp": event.created_at,
-        "sequence": event.sequence,
-        "organisation_id": event.organisation_id,
-        "data": event.data,
-    }
-    return orjson.dumps(body, option=orjson.OPT_UTC_Z)
-
-
-def record_delivered(db: Session, delivery: Delivery, *, status: int, now: datetime) -> None:
+def record_delivered(db: Session, attempt: Attempt, *, now: datetime) -> None:
     """The receiver has it, whoever else holds a claim by now."""
     db.execute(
         update(WebhookDelivery)
-        .where(WebhookDelivery.id == delivery.id, WebhookDelivery.state == "pending")
-        .values(state="delivered", delivered_at=now, last_status=status, last_error=None)
+        .where(WebhookDelivery.id == attempt.delivery.id, WebhookDelivery.state == "pending")
+        .values(state="delivered", delivered_at=now, last_error=None, **_of_attempt(attempt))
     )
 
 
-def record_failure(
-    db: Session, delivery: Delivery, *, status: int | None, error: str, retry_at: datetime | None
-) -> None:
+def record_failure(db: Session, attempt: Attempt, *, retry_at: datetime | None) -> None:
     """Say when to try again, or give this one up (None) so that later events can go on.
 
     A claim that ran out and was taken by somebody else changes nothing any more.
     """
-    values: dict[str, Any] = {"last_status": status, "last_error": error}
+    values = {"last_error": attempt.error, **_of_attempt(attempt)}
     values["failures"] = WebhookDelivery.failures + 1
     values |= {"next_attempt_at": retry_at} if retry_at else {"state": "failed"}
     row = db.execute(
         update(WebhookDelivery)
         .where(
-            WebhookDelivery.id == delivery.id,
+            WebhookDelivery.id == attempt.delivery.id,
             WebhookDelivery.state == "pending",
-            WebhookDelivery.attempts == delivery.attempt,
+            WebhookDelivery.attempts == attempt.delivery.attempt,
         )
         .values(**values)
         .returning(WebhookDelivery.subscription_id, WebhookDelivery.session_id)
@@ -164,6 +181,14 @@ def give_up(db: Session, subscription_id: UUID) -> None:
         )
         .values(state="failed", last_error=SUBSCRIPTION_INACTIVE)
     )
+
+
+def _of_attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "last_status": attempt.status,
+        "last_attempt_at": attempt.at,
+        "last_duration_ms": attempt.duration_ms,
+    }
 
 
 def _hold_session(db: Session, subscription_id: UUID, session_id: UUID, *, until: datetime) -> None:
@@ -200,13 +225,18 @@ def _subscriptions_of(
     ).all()
 
 
-def _wants(subscription: WebhookSubscription, event: Event) -> bool:
+def wants(subscription: WebhookSubscription, event: Event) -> bool:
+    """Tell whether a subscription is told of this event."""
     if subscription.organisation_id != event.organisation_id:
         return False
-    return not subscription.event_types or event.type in subscription.event_types
+    role = event.data.get("role")
+    if role is not None and subscription.roles and role not in subscription.roles:
+        return False
+    return is_among(event.type, subscription.event_types)
 
 
-def _row(event: Event, subscription: WebhookSubscription, now: datetime) -> dict[str, Any]:
+def row_of(event: Event, subscription: WebhookSubscription, now: datetime) -> dict[str, Any]:
+    """Return the row of a new delivery."""
     return {
         "id": new_id(),
         "organisation_id": event.organisation_id,

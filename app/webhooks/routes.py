@@ -17,6 +17,7 @@ from app.web.versions import conditional, etag, with_etag
 from app.webhooks import service
 from app.webhooks.models import WebhookSubscription
 from app.webhooks.schemas import (
+    RotationIn,
     WebhookCreatedOut,
     WebhookIn,
     WebhookOut,
@@ -116,3 +117,60 @@ def deactivate_webhook(webhook_id: UUID, *, db: Session, caller: Caller) -> None
         actor=actor_of(caller),
         now=now(),
     )
+
+
+@blp.route("/webhooks/<uuid:webhook_id>/pause", methods=["POST"])
+@transactional
+@requires("webhooks:manage")
+@idempotent
+@blp.response(200, WebhookOut)
+def pause_webhook(webhook_id: UUID, *, db: Session, caller: Caller) -> Any:
+    """Let deliveries wait. Nothing is lost: what happens meanwhile is sent after `resume`."""
+    subscription = service.pause(
+        db,
+        organisation_id=caller.organisation_id,
+        subscription_id=webhook_id,
+        actor=actor_of(caller),
+        now=now(),
+    )
+    return with_etag(subscription)
+
+
+@blp.route("/webhooks/<uuid:webhook_id>/resume", methods=["POST"])
+@transactional
+@requires("webhooks:manage")
+@idempotent
+@blp.response(200, WebhookOut)
+def resume_webhook(webhook_id: UUID, *, db: Session, caller: Caller) -> Any:
+    """Deliver what waited, in sequence, and whatever comes."""
+    subscription = service.resume(
+        db,
+        organisation_id=caller.organisation_id,
+        subscription_id=webhook_id,
+        actor=actor_of(caller),
+        now=now(),
+    )
+    return with_etag(subscription)
+
+
+@blp.route("/webhooks/<uuid:webhook_id>/rotate-secret", methods=["POST"])
+@transactional
+@requires("webhooks:manage")
+@idempotent
+@blp.arguments(RotationIn, required=False)
+@blp.response(200, WebhookCreatedOut)
+def rotate_webhook_secret(
+    body: dict[str, Any], webhook_id: UUID, *, db: Session, caller: Caller
+) -> Any:
+    """Get a new secret, shown this once. For `overlap_s` every message has both signatures."""
+    made = service.rotate_secret(
+        db,
+        organisation_id=caller.organisation_id,
+        subscription_id=webhook_id,
+        actor=actor_of(caller),
+        vault=current_services().vault,
+        now=now(),
+        **body,
+    )
+    shown = {**columns_of(made.subscription), "secret": made.secret}
+    return shown, {"ETag": etag(made.subscription.version)}

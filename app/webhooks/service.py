@@ -4,7 +4,7 @@ import ipaddress
 import secrets as random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from uuid import UUID
@@ -15,10 +15,10 @@ from sqlalchemy.orm import Session
 from app.audit import service as audit
 from app.audit.service import Actor
 from app.encryption import Vault
-from app.errors import Invalid, NotFound, Stale
+from app.errors import Conflict, Invalid, NotFound, Stale
 from app.ids import new_id
 from app.signing import decode_secret, encode_secret
-from app.webhooks import deliveries
+from app.webhooks import deliveries, health
 from app.webhooks.models import WebhookSubscription
 
 SECRET_BYTES = 32
@@ -42,6 +42,7 @@ def subscribe(
     now: datetime,
     url: str,
     event_types: Sequence[str] = (),
+    roles: Sequence[str] = (),
     secret: str | None = None,
 ) -> Subscribed:
     """Send events to an address from now on.
@@ -57,6 +58,7 @@ def subscribe(
         organisation_id=organisation_id,
         url=url,
         event_types=sorted(set(event_types)),
+        roles=sorted(set(roles)),
         secret=vault.encrypt(key),
         is_active=True,
         version=1,
@@ -104,8 +106,10 @@ def change(
     if "url" in values:
         check_url(values["url"], allow_private=allow_private)
     for name, value in values.items():
-        stored = vault.encrypt(decode_secret(value)) if name == "secret" else value
-        setattr(subscription, name, stored)
+        if name == "secret":  # at once, without overlap: the old one may have leaked
+            _replace_secret(subscription, vault.encrypt(decode_secret(value)), until=None)
+        else:
+            setattr(subscription, name, value)
     subscription.version += 1
     db.flush()
     _stop_if_inactive(db, subscription)
@@ -129,6 +133,76 @@ def deactivate(
     db.flush()
     _stop_if_inactive(db, subscription)
     _audit(db, subscription, "webhook.deactivated", actor, now)
+
+
+def rotate_secret(
+    db: Session,
+    *,
+    organisation_id: UUID,
+    subscription_id: UUID,
+    overlap_s: int,
+    secret: str | None,
+    actor: Actor,
+    vault: Vault,
+    now: datetime,
+) -> Subscribed:
+    """Sign with a new secret, and for `overlap_s` seconds with the old one, too.
+
+    Raises:
+        NotFound: there is no such subscription.
+        Conflict: it is switched off.
+    """
+    subscription = lock_active(db, organisation_id, subscription_id)
+    key = decode_secret(secret) if secret else random.token_bytes(SECRET_BYTES)
+    until = now + timedelta(seconds=overlap_s) if overlap_s else None
+    _replace_secret(subscription, vault.encrypt(key), until=until)
+    subscription.version += 1
+    db.flush()
+    _audit(db, subscription, "webhook.secret_rotated", actor, now)
+    return Subscribed(subscription, encode_secret(key))
+
+
+def pause(
+    db: Session, *, organisation_id: UUID, subscription_id: UUID, actor: Actor, now: datetime
+) -> WebhookSubscription:
+    """Let deliveries wait until `resume`; doing it twice is no error.
+
+    Raises:
+        NotFound: there is no such subscription.
+        Conflict: it is switched off.
+    """
+    subscription = lock_active(db, organisation_id, subscription_id)
+    if health.pause(db, subscription, now=now):
+        _audit(db, subscription, "webhook.paused", actor, now)
+    return subscription
+
+
+def resume(
+    db: Session, *, organisation_id: UUID, subscription_id: UUID, actor: Actor, now: datetime
+) -> WebhookSubscription:
+    """Deliver what waited, in sequence, and all that follows; doing it twice is no error.
+
+    Raises:
+        NotFound: there is no such subscription.
+        Conflict: it is switched off.
+    """
+    subscription = lock_active(db, organisation_id, subscription_id)
+    if health.resume(db, subscription, now=now):
+        _audit(db, subscription, "webhook.resumed", actor, now)
+    return subscription
+
+
+def lock_active(db: Session, organisation_id: UUID, subscription_id: UUID) -> WebhookSubscription:
+    """Return a subscription that nobody changes before the transaction ends.
+
+    Raises:
+        NotFound: there is no such subscription.
+        Conflict: it is switched off.
+    """
+    subscription = _found(db, organisation_id, subscription_id, lock=True)
+    if not subscription.is_active:
+        raise Conflict("The subscription is switched off.", code="webhook_inactive")
+    return subscription
 
 
 def check_url(url: str, *, allow_private: bool) -> None:
@@ -184,6 +258,14 @@ def _found(
     if subscription is None:
         raise NotFound("There is no such subscription.", code="webhook_not_found")
     return subscription
+
+
+def _replace_secret(
+    subscription: WebhookSubscription, secret: bytes, *, until: datetime | None
+) -> None:
+    subscription.previous_secret = subscription.secret if until else None
+    subscription.previous_secret_until = until
+    subscription.secret = secret
 
 
 def _stop_if_inactive(db: Session, subscription: WebhookSubscription) -> None:

@@ -324,10 +324,8 @@ def test_row_security_is_on_for_every_table_with_an_organisation(owner: Any) -> 
         db.execute("""
             SELECT n.nspname || '.' || c.relname
             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-            WHERE n.nspname IN ('teleconference', 'clinical') AND c.relkind = 'r'
+            WHERE n.nspname IN ('teleconference', 'clinical') AND c.relkind IN ('r', 'p')
               AND c.relrowsecurity
-            SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-            WHERE n.nspname = 'teleconference' AND c.relkind IN ('r', 'p') AND c.relrowsecurity
               AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid)""")
         assert {name for (name,) in db.fetchall()} == {*OWNED, "teleconference.organisations"}
 

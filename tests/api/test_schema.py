@@ -95,6 +95,7 @@ def bring_to_life(case: Case[Any], hospital: Hospital) -> None:
         case.query.pop("cursor", None)
     if case.operation.label == EXPORT and is_fit(case, ParameterLocation.QUERY):
         case.query.update(A_DAY)
+        case.query.pop("after", None)
     if case.operation.label == REMOVE and is_fit(case, *ParameterLocation):
         name_somebody(case, hospital)
     if is_fit(case, ParameterLocation.BODY) and isinstance(case.body, dict):
@@ -137,6 +138,8 @@ def make_possible(body: dict[str, Any], *, is_new: bool) -> None:
         plan(body, is_new=is_new)
     if isinstance(body.get("policy"), dict):
         decide(body["policy"])
+    if {"since", "until"} <= body.keys():
+        body["since"], body["until"] = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
     if "url" in body:
         body["url"] = f"https://hospital.example/{uuid4()}"
     if body.get("secret") is not None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from tests.bench import exchange, joins, kick, memory, webhook
+from tests.bench import exchange, joins, kick, memory, streams, webhook
 from tests.bench.figures import Figure, table, write_json
 from tests.bench.lab import QUICK, Scale
 
@@ -22,6 +22,7 @@ BENCHES: dict[str, Callable[[Scale], list[Figure]]] = {
     "webhook": webhook.bench,
     "joins": joins.bench,
     "memory": memory.bench,
+    "streams": streams.bench,
 }
 
 

@@ -35,6 +35,9 @@ class Scale:
     joining: int = 200
     join_rounds: int = 4
     sessions: int = 1000
+    listeners: int = 1000
+    stream_rounds: int = 4
+    stream_events: int = 8
 
 
 QUICK = Scale(
@@ -47,6 +50,9 @@ QUICK = Scale(
     joining=8,
     join_rounds=1,
     sessions=4,
+    listeners=20,
+    stream_rounds=1,
+    stream_events=2,
 )
 
 

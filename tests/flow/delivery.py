@@ -16,6 +16,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from app.audit.service import SERVICE
 from app.clock import utc_now
 from app.events import service as events
+from app.events.models import Event
 from app.ids import new_id
 from app.localstack import LocalStack
 from app.localstack.process import wait_until
@@ -184,14 +185,20 @@ class Hospital:
 
     def happen(self, session_id: UUID, times: int = 1) -> list[str]:
         """Commit some events of a session, each in its own transaction; return their ids."""
-        ids = []
+        ids, data = [], {"reference": None}
         for _ in range(times):
             with self.services.database.begin(self.id) as db:
                 event_id = events.append(
-                    db, "session.updated", session_id=session_id, data={}, now=utc_now()
+                    db, "session.updated", session_id=session_id, data=data, now=utc_now()
                 )
             ids.append(str(event_id))
         return ids
+
+    def is_handed_on(self, session_id: UUID) -> bool:
+        """Tell whether the relay has seen all events of a session."""
+        query = select(Event.id).where(Event.session_id == session_id, Event.position.is_(None))
+        with self.services.database.begin() as db:
+            return not db.scalars(query).all()
 
     def deliveries(self, subscription_id: UUID) -> list[WebhookDelivery]:
         """Return what the subscription was, or will be, sent."""

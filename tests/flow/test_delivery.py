@@ -97,6 +97,8 @@ def test_an_event_that_is_never_accepted_is_given_up_and_the_next_ones_go_on(
         hospital.make_due(subscription)
 
     eventually(lambda: len(receiver.accepted()) == 1, "the next event")
+    # The receiver has it a moment before its record is committed.
+    eventually(lambda: hospital.deliveries(subscription)[1].state == "delivered", "its record")
     first, second = hospital.deliveries(subscription)
     assert (first.state, first.attempts, first.last_status) == ("failed", attempts, 404)
     assert (second.state, second.last_status) == ("delivered", 204)

@@ -20,6 +20,7 @@ from workers.relay import BATCH, relay_events
 
 __all__ = ["receiver"]
 
+LEASE = timedelta(minutes=1)
 ROWS, PER_SESSION = 200_000, 10
 QUEUES = [f"teleconference.{name}" for name in ("sessions", "events", "webhook_deliveries")]
 
@@ -157,3 +158,33 @@ def test_a_dead_receiver_with_a_backlog_costs_nothing_while_it_waits(
     assert (look(later), len(claim(later))) == ([subscription], 8)
     assert longest_s(5, lambda: look(later)) < 0.1
     assert longest_s(5, lambda: claim(later)) < 0.1
+
+
+def test_one_session_with_everything_due_costs_what_one_event_costs(
+    database: LocalStack, hospital: Hospital, receiver: Receiver
+) -> None:
+    """100,000 due deliveries of one session: its first is found at once, and that there is nothing
+    else while that one is being sent."""
+    subscription = hospital.subscribe(receiver)
+    fill(
+        database, SESSIONS, EVENTS, DELIVERIES,
+        hospital=str(hospital.id), sessions=1, each=100_000,
+        relayed=utc_now(), subscription=str(subscription), next=utc_now(),
+    )  # fmt: skip
+
+    def claim() -> list[deliveries.Delivery]:
+        now = utc_now()
+        with hospital.services.database.begin() as db:
+            return deliveries.claim(
+                db, subscription_id=subscription, limit=8, lease_until=now + LEASE, now=now
+            )
+
+    def look() -> list[UUID]:
+        with hospital.services.database.begin() as db:
+            return deliveries.due_subscriptions(db, now=utc_now())
+
+    assert look() == [subscription]
+    assert longest_s(5, look) < 0.05
+    assert [len(claim()), look(), claim()] == [1, [], []]
+    assert longest_s(5, claim) < 0.05
+    assert longest_s(5, look) < 0.05

@@ -160,7 +160,7 @@ def test_only_the_first_pending_delivery_of_a_session_can_be_claimed(
     assert claim(services, made["id"]) == []
     with services.database.begin() as db:
         for delivery in claimed:
-            deliveries.record_delivered(db, delivery, status=200, now=utc_now())
+            deliveries.record_delivered(db, attempt(delivery, 200), now=utc_now())
     (last,) = claim(services, made["id"])
     assert b'"participant.invited"' in last.body
     assert other["id"].encode() not in last.body
@@ -246,7 +246,8 @@ def test_a_relay_waits_while_another_is_at_it(alice: Hospital, services: Service
     with services.database.begin() as first:
         assert relay_events(first, limit=100, now=utc_now()).events
         with services.database.begin() as other:
-            append(other, "session.updated", session_id=session_id, data={}, now=utc_now())
+            data = {"reference": None}
+            append(other, "session.updated", session_id=session_id, data=data, now=utc_now())
         with services.database.begin() as second:
             assert relay_events(second, limit=100, now=utc_now()).events == 0
     relay(services)
@@ -284,7 +285,12 @@ def claim(
 def fail(services: Services, delivery: deliveries.Delivery, retry_at: datetime | None) -> None:
     """Record a refusal, as a worker does."""
     with services.database.begin() as db:
-        deliveries.record_failure(db, delivery, status=500, error="http_500", retry_at=retry_at)
+        deliveries.record_failure(db, attempt(delivery, 500, "http_500"), retry_at=retry_at)
+
+
+def attempt(delivery: deliveries.Delivery, status: int, error: str = "") -> deliveries.Attempt:
+    """Return what a request came to."""
+    return deliveries.Attempt(delivery, status, utc_now(), 12, error)
 
 
 def rows(services: Services, subscription_id: str) -> list[WebhookDelivery]:

@@ -1,11 +1,13 @@
 """The pages over a link service that each test arranges, in a browser that stays at home."""
 
+import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import Queue
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -62,8 +64,12 @@ class LinkService:
     role: str = "patient"
     locale: str = "de-CH"
     jitsi_public_url: str = ""
+    stream_url: str = ""
     tokens: int = 0
     states_asked: int = 0
+    # What is pushed to the page's stream, one state at a time; None ends the stream.
+    pushes: "Queue[str | None]" = field(default_factory=Queue)
+    streams: int = 0
     others: list[tuple[str, str]] = field(default_factory=lambda: [("Dr. Ada Keller", "doctor")])
 
     def find(self, code: str) -> LinkView:
@@ -104,8 +110,20 @@ class LinkService:
 
     def state(self) -> Response:
         self.states_asked += 1
+        return _json(self._state(self.reason))
+
+    def stream(self) -> Response:
+        self.streams += 1
+        return Response(self._pushed(), mimetype="text/event-stream")
+
+    def _pushed(self) -> Iterator[str]:
+        yield "retry: 100\n\n"
+        while (reason := self.pushes.get(timeout=20)) is not None:
+            yield f"event: state\ndata: {json.dumps(self._state(reason))}\n\n"
+
+    def _state(self, reason: str) -> dict[str, Any]:
         states = {"session_state": "active", "participant_state": "invited"}
-        return _json({**states, "may_enter": not self.reason, "reason": self.reason})
+        return {**states, "may_enter": not reason, "reason": reason}
 
     def _ready(self) -> dict[str, Any]:
         return {
@@ -135,7 +153,9 @@ def service() -> LinkService:
 def app(service: LinkService) -> Flask:
     app = Flask("pages-under-test")
     settings = SimpleNamespace(
-        jitsi_public_url=service.jitsi_public_url, jitsi_websocket_url="ws://xmpp.test/ws"
+        jitsi_public_url=service.jitsi_public_url,
+        jitsi_websocket_url="ws://xmpp.test/ws",
+        stream_url=service.stream_url,
     )
     app.extensions[EXTENSION] = SimpleNamespace(settings=settings)
     app.register_blueprint(make_blueprint(service.find))
@@ -146,6 +166,7 @@ def app(service: LinkService) -> Flask:
     app.get("/j/<code>/state", endpoint="state")(
         lambda code: down if service.down else service.state()
     )
+    app.get("/stream/j/<code>", endpoint="stream")(lambda code: service.stream())
     return app
 
 

@@ -93,15 +93,16 @@ def test_scripts_in_the_page_are_files_or_data(client: FlaskClient) -> None:
 
 
 def test_the_policies_name_the_hospitals_jitsi_only() -> None:
-    policy = content_policy("https://meet.hospital.example", "")
+    policy = content_policy("https://meet.hospital.example", "", "")
 
     assert "script-src 'self' https://meet.hospital.example;" in policy
     assert "frame-src https://meet.hospital.example;" in policy
     assert 'camera=(self "https://meet.hospital.example")' in permissions_policy(
         "https://meet.hospital.example"
     )
-    assert "frame-src 'none'" in content_policy("", "wss://xmpp.example")
-    assert "connect-src 'self' wss://xmpp.example" in content_policy("", "wss://xmpp.example")
+    other = content_policy("", "wss://xmpp.example", "https://stream.example")
+    assert "frame-src 'none'" in other
+    assert "connect-src 'self' wss://xmpp.example https://stream.example;" in other
 
 
 def test_the_present_version_of_a_file_is_kept_for_ever_and_another_is_asked_for_again(

@@ -23,7 +23,7 @@ ENV_EXAMPLE = (CHECKOUT / ".env.example").read_text()
 DOCKERFILE = (CHECKOUT / "Dockerfile").read_text()
 NGINX_SITE = (CHECKOUT / "jitsi-config" / "web" / "site-confs" / "teleconsult").read_text()
 
-OURS = ["api", "relay", "worker", "gateway", "migrate"]
+OURS = ["api", "stream", "relay", "worker", "gateway", "migrate"]
 JITSI = ["web", "prosody", "jicofo", "jvb", "jibri"]
 VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::(-|\?)([^}]*))?\}")
 CHOSEN_BY_A_PERSON = {
@@ -289,6 +289,7 @@ def test_the_files_name_no_host_outside_but_the_two_image_registries() -> None:
     text = "\n".join(path.read_text() for path in files if path.is_file())
     assert set(re.findall(r"\w+://([\w.-]+)", text)) <= {
         "api",
+        "stream",
         "role_telehealth",
         "teleconsult_owner",
         "127.0.0.1",

@@ -10,10 +10,9 @@ import structlog
 from sqlalchemy.orm import Session
 
 from app.clock import utc_now
-from app.errors import DomainError
-from app.signing import sign
-from app.webhooks import deliveries
-from app.webhooks.deliveries import Delivery, Receiver
+from app.webhooks import deliveries, health
+from app.webhooks.deliveries import Attempt, Delivery, Receiver
+from app.webhooks.sending import send_signed
 from workers.jobs.context import PARALLEL, JobContext, job
 from workers.jobs.wakeups import DRAIN, SILENCE
 from workers.schedule import retry_delay_s
@@ -23,17 +22,19 @@ log = structlog.get_logger()
 # One busy subscription may hold a worker this long before the others have their turn.
 TURN_S = 5.0
 GONE = "http_410"
-HEADERS = {"content-type": "application/json", "user-agent": "Teleconsult-Webhooks/1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one attempt. `error` is '' when the receiver has it."""
+    """One attempt, and how long the receiver asked us to wait."""
 
-    delivery: Delivery
-    status: int | None
-    error: str = ""
+    attempt: Attempt
     retry_after_s: int = 0
+
+    @property
+    def error(self) -> str:
+        """Why the receiver does not have it, or ''."""
+        return self.attempt.error
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Batch:
     """Claimed deliveries of one subscription, each of another session."""
 
     receiver: Receiver
-    secret: bytes
+    secrets: Sequence[bytes]
     deliveries: Sequence[Delivery]
 
 
@@ -58,7 +59,7 @@ def drain_webhook(context: JobContext, subscription_id: UUID) -> None:
         if batch is None or not batch.deliveries:
             return
         outcomes = _send(context, batch)
-        _record(context, subscription_id, outcomes)
+        _record(context, subscription_id, batch.receiver, outcomes)
         if all(outcome.error == SILENCE for outcome in outcomes):
             context.wakeups.pause(DRAIN, subscription_id)
             return
@@ -76,9 +77,8 @@ def _claim(context: JobContext, subscription_id: UUID, *, limit: int) -> Batch |
     lease_s = max(settings.delivery_lease_s, settings.webhook_timeout_s + 1)
     now = utc_now()
     with context.services.database.begin() as db:
-        receiver = deliveries.receiver(db, subscription_id)
+        receiver = deliveries.receiver(db, subscription_id, now=now)
         if receiver is None:
-            deliveries.give_up(db, subscription_id)
             return None
         claimed = deliveries.claim(
             db,
@@ -87,7 +87,8 @@ def _claim(context: JobContext, subscription_id: UUID, *, limit: int) -> Batch |
             lease_until=now + timedelta(seconds=lease_s),
             now=now,
         )
-    return Batch(receiver, context.services.vault.decrypt(receiver.secret), claimed)
+    secrets = [context.services.vault.decrypt(secret) for secret in receiver.secrets]
+    return Batch(receiver, secrets, claimed)
 
 
 def _send(context: JobContext, batch: Batch) -> list[Outcome]:
@@ -97,25 +98,34 @@ def _send(context: JobContext, batch: Batch) -> list[Outcome]:
 
 
 def _attempt(context: JobContext, batch: Batch, delivery: Delivery) -> Outcome:
-    signed = sign(str(delivery.event_id), delivery.body, secrets=[batch.secret], now=utc_now())
-    try:
-        status = context.services.http.post(
-            batch.receiver.url, delivery.body, {**HEADERS, **signed}
-        )
-    except DomainError as error:
-        return Outcome(delivery, _status_in(error.code), error.code, error.retry_after_s or 0)
-    return Outcome(delivery, status)
+    answer = send_signed(
+        context.services.http,
+        batch.receiver.url,
+        delivery.body,
+        message_id=str(delivery.event_id),
+        secrets=batch.secrets,
+        redelivery=delivery.redeliveries,
+        now=utc_now(),
+    )
+    attempt = Attempt(delivery, answer.status, answer.at, answer.duration_ms, answer.error)
+    return Outcome(attempt, answer.retry_after_s)
 
 
-def _record(context: JobContext, subscription_id: UUID, outcomes: Sequence[Outcome]) -> None:
+def _record(
+    context: JobContext, subscription_id: UUID, receiver: Receiver, outcomes: Sequence[Outcome]
+) -> None:
+    now = utc_now()
     with context.services.database.begin() as db:
+        # First, because whoever pauses or changes a subscription locks it before its deliveries.
+        if all(outcome.error for outcome in outcomes):
+            health.note_failure(db, subscription_id, now=now)
+        elif receiver.is_failing:
+            health.note_success(db, subscription_id)
         for outcome in outcomes:
             if not outcome.error:
-                deliveries.record_delivered(
-                    db, outcome.delivery, status=outcome.status or 0, now=utc_now()
-                )
+                deliveries.record_delivered(db, outcome.attempt, now=now)
                 continue
-            _log_failure(subscription_id, outcome)
+            _log_failure(subscription_id, outcome.attempt)
             _record_failure(context, db, outcome)
         # Standard Webhooks: a receiver that answers 410 wants to hear nothing more.
         if any(outcome.error == GONE for outcome in outcomes):
@@ -126,25 +136,18 @@ def _record_failure(context: JobContext, db: Session, outcome: Outcome) -> None:
     attempts = context.services.settings.delivery_attempts
     # Also what looks permanent (404, a private address) is tried again, as the specification
     # asks: hospitals deploy and change names, and the event must outlast that.
-    delay_s = retry_delay_s(outcome.delivery.failures + 1, attempts)
+    delay_s = retry_delay_s(outcome.attempt.delivery.failures + 1, attempts)
     retry_at = None
     if delay_s is not None and outcome.error != GONE:
         retry_at = utc_now() + timedelta(seconds=max(delay_s, outcome.retry_after_s))
-    deliveries.record_failure(
-        db, outcome.delivery, status=outcome.status, error=outcome.error, retry_at=retry_at
-    )
+    deliveries.record_failure(db, outcome.attempt, retry_at=retry_at)
 
 
-def _status_in(code: str) -> int | None:
-    kind, _, status = code.partition("_")
-    return int(status) if kind == "http" and status.isdigit() else None
-
-
-def _log_failure(subscription_id: UUID, outcome: Outcome) -> None:
+def _log_failure(subscription_id: UUID, attempt: Attempt) -> None:
     log.info(
         "webhook_not_delivered",
         subscription=str(subscription_id),
-        event_id=str(outcome.delivery.event_id),
-        attempt=outcome.delivery.attempt,
-        reason=outcome.error,
+        event_id=str(attempt.delivery.event_id),
+        attempt=attempt.delivery.attempt,
+        reason=attempt.error,
     )

@@ -4,6 +4,7 @@
  */
 
 import { makeBackoff } from './backoff.js';
+import { nextState } from './live.js';
 import { openMeeting } from './meeting.js';
 import { isStill, retire } from './retire.js';
 import { requestGrant, requestState } from './service.js';
@@ -76,12 +77,11 @@ async function nextGrant(call) {
   }
 }
 
-/** Poll the cheap question while nobody may let us in. */
+/** Wait for another state while nobody may let us in. */
 async function waitOutside(call) {
   await dropWhenStill(call);
   tellTrouble(call, call.waiting.reason === 'too-early' ? 'too-early' : 'waiting', call.waiting);
-  await pause(call.waiting.pollMs ?? WAIT_POLL_MS);
-  const answer = await requestState();
+  const answer = await nextState(call.waiting.pollMs ?? WAIT_POLL_MS);
   if (answer.kind === 'enter') {
     call.waiting = null;
   }

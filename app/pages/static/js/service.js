@@ -1,6 +1,6 @@
 /** The two questions this page asks its server, and the few kinds of answer they have. */
 
-const here = location.pathname.replace(/\/$/, '');
+export const here = location.pathname.replace(/\/$/, '');
 const PATIENCE_MS = 8000;
 // Problem codes of the API -> states of this page.
 const FINAL = {
@@ -46,7 +46,11 @@ export async function requestState() {
   if (answer.kind !== 'ok') {
     return answer;
   }
-  const { body } = answer;
+  return answerOf(answer.body);
+}
+
+/** What the state of a visit, asked for or pushed, means to this page. */
+export function answerOf(body) {
   const state = BARRIERS[body.reason];
   if (state) {
     return { kind: 'final', state };

@@ -2,6 +2,7 @@
 
 import { startCall } from './call.js';
 import { canCall, tryDevices } from './devices.js';
+import { nextState } from './live.js';
 import { forget, recall, remember } from './memory.js';
 import { button, facts, t } from './page.js';
 import { prepareRoom, room } from './room.js';
@@ -52,15 +53,18 @@ function waitForOpening() {
 }
 
 async function pollOpening() {
-  const answer = await requestState();
+  let answer = await requestState();
+  while (isClosed(answer)) {
+    answer = await nextState(OPENING_POLL_MS);
+  }
   if (answer.kind === 'final') {
     showNotice(answer.state);
-  } else if (answer.kind === 'enter' || (answer.kind === 'waiting' && answer.reason !== 'too-early')) {
-    showLobby();
   } else {
-    setTimeout(pollOpening, OPENING_POLL_MS);
+    showLobby();
   }
 }
+
+const isClosed = ({ kind, reason }) => kind === 'unreachable' || (kind === 'waiting' && reason === 'too-early');
 
 /** Try the devices first, so that a refusal is explained before anybody is called. */
 async function enter(devices) {
