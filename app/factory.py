@@ -6,10 +6,12 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app.appointments.routes import blp as appointments
 from app.attendance.routes import blp as attendance
 from app.emergencies.routes import blp as emergencies
+from app.moderation.call_routes import blp as calls
 from app.moderation.routes import blp as moderation
 from app.observability import configure_logging, observe_requests
 from app.organisations.policy_routes import blp as organisation
 from app.organisations.routes import blp as organisations
+from app.pages.controls import blp as controls
 from app.pages.routes import lost
 from app.pages.routes import make_blueprint as make_pages
 from app.pages.staff import staff
@@ -49,6 +51,7 @@ def create_app(services: Services) -> Flask:
         sessions,
         participants,
         moderation,
+        calls,
         attendance,
         emergencies,
         organisation,
@@ -56,6 +59,7 @@ def create_app(services: Services) -> Flask:
         visits,
         webhooks,
         health,
+        controls,
     ):
         api.register_blueprint(blueprint)
     app.register_blueprint(rooms)
