@@ -8,10 +8,12 @@ from app.attendance.routes import blp as attendance
 from app.audit.routes import blp as audit
 from app.emergencies.routes import blp as emergencies
 from app.feed.routes import blp as feed
+from app.moderation.call_routes import blp as calls
 from app.moderation.routes import blp as moderation
 from app.observability import configure_logging, observe_requests
 from app.organisations.policy_routes import blp as organisation
 from app.organisations.routes import blp as organisations
+from app.pages.controls import blp as controls
 from app.pages.routes import lost
 from app.pages.routes import make_blueprint as make_pages
 from app.pages.staff import staff
@@ -52,6 +54,7 @@ def create_app(services: Services) -> Flask:
         sessions,
         participants,
         moderation,
+        calls,
         attendance,
         emergencies,
         organisation,
@@ -62,6 +65,7 @@ def create_app(services: Services) -> Flask:
         feed,
         webhook_log,
         health,
+        controls,
     ):
         api.register_blueprint(blueprint)
     app.register_blueprint(rooms)

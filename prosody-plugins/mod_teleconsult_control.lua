@@ -14,7 +14,9 @@ local storagemanager = require "core.storagemanager";
 local uuid = require "util.uuid";
 
 local bans = module:require "teleconsult/bans";
+local conduct = module:require "teleconsult/conduct";
 local commands = module:require "teleconsult/commands";
+local moderation = module:require "teleconsult/moderation";
 local occupancy = module:require "teleconsult/occupancy";
 local refusal = module:require "teleconsult/refusal";
 local rights = module:require "teleconsult/rights";
@@ -68,7 +70,8 @@ local handlers = {};
 
 function handlers.kick(args)
 	void_answers();
-	if args.ban then service.state.bans:add(args.participant_id); end
+	-- whole seconds, because the bans' clock counts those; the API says until when exactly
+	if args.ban then service.state.bans:add(args.participant_id, args.ban_until and math.floor(args.ban_until)); end
 	local room, records, occupants = records_of(args.room, args.participant_id);
 	for _, record in ipairs(records) do
 		occupancy.give_reason(occupants, record.nick, "kicked");
@@ -93,6 +96,14 @@ function handlers.affiliate(args)
 		room:set_affiliation(true, jid.bare(record.jid), args.affiliation);
 	end
 	return { present = #records > 0 };
+end
+
+for _, name in ipairs({ "mute", "unmute", "av_moderation" }) do
+	handlers[name] = function (args)
+		local room, occupants = find_room(args.room);
+		if not occupants then return { present = false }; end
+		return moderation[name](room, occupants, args);
+	end;
 end
 
 local function message_to(room, kind, text)
@@ -141,16 +152,16 @@ local function fail(origin, iq, kind, condition, text)
 end
 
 -- Somebody with a token who tries what is not theirs: told, and put on record.
-local function forbid(origin, iq, node, code)
+local function forbid(origin, iq, node, code, act)
 	local room = node ~= "" and find_room(node) or nil;
-	service.tell_refused(node, room, service.person_of(origin), code, iq.attr.from);
+	conduct.tell_attempt(node, room, service.person_of(origin), code, act, iq.attr.from);
 	return fail(origin, iq, "auth", "forbidden", refusal.text(code));
 end
 
 local function on_command(event)
 	local origin, iq = event.origin, event.stanza;
 	local node, host = jid.split(iq.attr.from);
-	if node or host ~= gateway then return forbid(origin, iq, "", "not-gateway"); end
+	if node or host ~= gateway then return forbid(origin, iq, "", "not-gateway", "command"); end
 	local command = iq:get_child("command", XMLNS);
 	local name = command.attr.name;
 	local handler = name and handlers[name];
@@ -162,13 +173,6 @@ local function on_command(event)
 	return true;
 end
 
--- Somebody in a room, and what the service lets them do; nil when they are not in it.
-local function inside(room, full_jid)
-	local occupant = room:get_occupant_by_real_jid(full_jid);
-	local record = occupant and room.teleconsult and room.teleconsult.records[occupant.nick];
-	return occupant, record and record.policy.permissions or {};
-end
-
 -- Prosody judges most of these queries itself, but not all: reserving a nickname for somebody puts its present holder out
 -- before anybody asks who wants it reserved (handle_admin_query_set_command in muc.lib.lua of 0.12.3 and 13.0.1). So nobody
 -- gets that far who does not moderate this room from within.
@@ -178,17 +182,16 @@ local function on_room_query(event)
 	local node = jid.split(iq.attr.to);
 	local room = find_room(node);
 	if not room then return; end
-	local occupant, permissions = inside(room, iq.attr.from);
-	local code = rights.against_query(iq.tags[1], permissions, occupant and occupant.role);
-	if code then return forbid(origin, iq, node, code); end
+	local code, act = rights.against_query(iq.tags[1], conduct.rights(conduct.inside(room, iq.attr.from)));
+	if code then return forbid(origin, iq, node, code, act); end
 end
 
--- Not put on record: it would be one entry for every line somebody types.
 local function check_message(origin, message, room)
-	local occupant, permissions = inside(room, message.attr.from);
+	local occupant, record = conduct.inside(room, message.attr.from);
 	if not occupant or service.is_system(message.attr.from) then return; end
-	local code = rights.against_message(message, permissions, occupant.role);
+	local code, act = rights.against_message(message, conduct.rights(occupant, record));
 	if not code then return; end
+	conduct.tell_attempt(jid.node(room.jid), room, service.person_of(origin), code, act, message.attr.from);
 	origin.send(st.error_reply(message, "auth", "forbidden", refusal.text(code), room.jid));
 	return true;
 end

@@ -15,6 +15,10 @@ class MemoryRoom:
     occupants: dict[str, str] = field(default_factory=dict)
     banned: set[str] = field(default_factory=set)
     said: list[tuple[str | None, str]] = field(default_factory=list)
+    # Who was muted or asked to unmute, and how.
+    muted: list[tuple[str | None, str]] = field(default_factory=list)
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    moderated: dict[str, Any] = field(default_factory=dict)
 
 
 class MemoryRooms:
@@ -59,7 +63,12 @@ class MemoryRooms:
         return self.alive
 
     def _kick(
-        self, room: str, participant_id: str, reason: str = "", ban: bool = False
+        self,
+        room: str,
+        participant_id: str,
+        reason: str = "",
+        ban: bool = False,
+        ban_until: float | None = None,
     ) -> dict[str, Any]:
         live = self.rooms.get(room) or MemoryRoom()
         if ban:
@@ -89,6 +98,29 @@ class MemoryRooms:
         live.said.append((participant_id, text))
         return {"delivered": len(hearers)}
 
+    def _mute(
+        self,
+        room: str,
+        media: str,
+        participant_id: str | None = None,
+        moderators: bool = False,
+        **spared: Any,
+    ) -> dict[str, Any]:
+        live = self.rooms.get(room) or MemoryRoom()
+        live.muted.append((participant_id, media))
+        return {"present": bool(live.occupants), "muted": len(live.occupants)}
+
+    def _unmute(self, room: str, media: str, participant_id: str) -> dict[str, Any]:
+        live = self.rooms.get(room) or MemoryRoom()
+        live.asked.append((participant_id, media))
+        return {"present": participant_id in live.occupants}
+
+    def _av_moderation(self, room: str, **state: Any) -> dict[str, Any]:
+        live = self.rooms.get(room)
+        if live is not None:
+            live.moderated = state
+        return {"present": live is not None}
+
     def _rooms(self) -> dict[str, Any]:
         return {
             "source": "memory",
@@ -111,5 +143,8 @@ _HANDLERS: dict[str, Any] = {
     "end": MemoryRooms._end,
     "affiliate": MemoryRooms._affiliate,
     "message": MemoryRooms._message,
+    "mute": MemoryRooms._mute,
+    "unmute": MemoryRooms._unmute,
+    "av_moderation": MemoryRooms._av_moderation,
     "rooms": MemoryRooms._rooms,
 }

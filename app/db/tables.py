@@ -10,7 +10,7 @@ from app.events.models import Event
 from app.notifications.models import Notification
 from app.organisations.models import ApiClient, ClientSecret, Organisation, SigningKey
 from app.participants.models import Attendance, Link, Participant
-from app.rooms.models import RoomCommand, RoomEvent
+from app.rooms.models import AvModeration, RoomCommand, RoomEvent
 from app.sessions.models import CareSession
 from app.web.models import IdempotencyKey
 from app.webhooks.models import WebhookDelivery, WebhookSubscription
@@ -24,6 +24,7 @@ __all__ = [
     "AuditEntry",
     "AuditSeal",
     "AuditState",
+    "AvModeration",
     "Base",
     "CareSession",
     "ClientSecret",

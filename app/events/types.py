@@ -35,8 +35,21 @@ EVENT_TYPES: dict[str, EventType] = {
         EventType("participant.updated", "A person's rights or data changed.", _PERSON),
         EventType("participant.joined", "A person came into the room.", _PERSON),
         EventType("participant.left", "A person is no longer in the room.", (*_PERSON, "reason")),
-        EventType("participant.removed", "A person was removed for good.", _PERSON),
-        EventType("participant.refused", "A person was not let into the room.", (*_PERSON, "code")),
+        EventType(
+            "participant.removed",
+            "A person was removed: for good, or until a moment.",
+            (*_PERSON, "until"),
+        ),
+        EventType(
+            "participant.refused", "A person was refused an entry or an act.", (*_PERSON, "code")
+        ),
+        EventType("participant.muted", "A person was muted by a moderator.", (*_PERSON, "media")),
+        EventType("participant.unmute_asked", "A person was asked to unmute.", (*_PERSON, "media")),
+        EventType(
+            "participant.moderator_changed",
+            "A person may moderate now, or may not any more.",
+            (*_PERSON, "moderator"),
+        ),
         EventType("link.replaced", "A person's link was replaced; the old one is dead.", _PERSON),
         EventType(
             "emergency.entered",
@@ -47,6 +60,11 @@ EVENT_TYPES: dict[str, EventType] = {
             "emergency.reviewed",
             "An uninvited entry was signed off.",
             ("participant_id", "entry_id", "outcome"),
+        ),
+        EventType(
+            "room.av_moderation_changed",
+            "Microphones or cameras became moderated, or free, or somebody may use them.",
+            ("audio", "video", "audio_allowed", "video_allowed"),
         ),
         EventType("room.message_sent", "The service wrote into the room; the text is not kept."),
         EventType(

@@ -24,7 +24,7 @@ from slixmpp.xmlstream.handler import Callback, CoroutineCallback
 from slixmpp.xmlstream.matcher import MatchXPath
 from slixmpp.xmlstream.stanzabase import StanzaBase
 
-from app.localstack import names
+from app.localstack import focus_moderation, names
 
 STREAM = "jabber:component:accept"
 CONFERENCE = "{http://jitsi.org/protocol/focus}conference"
@@ -84,9 +84,8 @@ class Focus(ComponentXMPP):  # type: ignore[misc, unused-ignore]
         self._route(DIAL, self._on_unavailable_service)
         for mute in MUTES:
             self._route(mute, self._on_mute)
-        self.register_handler(
-            Callback("presence", MatchXPath(f"{{{STREAM}}}presence"), self._on_presence)
-        )
+        for kind, handle in (("presence", self._on_presence), ("message", self._on_message)):
+            self.register_handler(Callback(kind, MatchXPath(f"{{{STREAM}}}{kind}"), handle))
 
     def end(self) -> None:
         """Close the stream and do not come back."""
@@ -218,13 +217,21 @@ class Focus(ComponentXMPP):  # type: ignore[misc, unused-ignore]
         ):
             raise Refused("cancel", "not-allowed")
         if mutes_other:
-            self._forward_mute(mute, muter, target)
+            self._mute(mute.tag, target.full, muter.full)
         reply: Iq = iq.reply()
         return reply
 
-    def _forward_mute(self, mute: ET.Element, muter: JID, target: JID) -> None:
+    def _on_message(self, message: StanzaBase) -> None:
+        room = focus_moderation.room_of(message.xml)
+        if conference := self._conferences.get(room):
+            sender = str(message["from"])
+            wanted = focus_moderation.to_mute(sender, message.xml, conference.roles)
+            for nick, namespace in wanted:
+                self._mute(f"{{{namespace}}}mute", f"{room}/{nick}", f"{room}/{names.FOCUS_NICK}")
+
+    def _mute(self, tag: str, target: str, actor: str) -> None:
         forwarded = self.make_iq_set(ito=target, ifrom=f"{names.FOCUS_USER}/{names.FOCUS_NICK}")
-        child = ET.Element(mute.tag, jid=target.full, actor=muter.full)
+        child = ET.Element(tag, jid=target, actor=actor)
         child.text = "true"
         forwarded.append(child)
         self.send_raw(str(forwarded))  # clients never answer it, so nothing may wait for an answer

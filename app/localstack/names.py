@@ -9,6 +9,7 @@ FOCUS = f"focus.{DOMAIN}"
 FOCUS_NICK = "focus"
 FOCUS_USER = f"{FOCUS_NICK}@{FOCUS}"
 GATEWAY = f"gateway.{DOMAIN}"
+AV_MODERATION = f"avmoderation.{DOMAIN}"
 RECORDER_DOMAIN = f"recorder.{DOMAIN}"
 
 TOKEN_ISSUER = "teleconsult"

@@ -27,8 +27,17 @@ class ProsodyOptions:
     # False: no token and no admission, for comparing with a Prosody that knows nothing of us.
     with_our_modules: bool = True
     # Modules of the MUC and of the virtual host when ours are on; a benchmark leaves some out.
-    host_modules: tuple[str, ...] = ("teleconsult_gate",)
-    muc_modules: tuple[str, ...] = ("teleconsult_room", "teleconsult_control")
+    host_modules: tuple[str, ...] = (
+        "teleconsult_gate",
+        "teleconsult_guard",
+        "teleconsult_avmoderation",
+    )
+    muc_modules: tuple[str, ...] = (
+        "teleconsult_room",
+        "teleconsult_control",
+        "teleconsult_conduct",
+        "teleconsult_avmoderation",
+    )
     log_level: str = "info"
     extra: Mapping[str, Value] = field(default_factory=dict)
 
@@ -102,6 +111,9 @@ class Prosody(Part):
             f'Component "{names.GATEWAY}"',
             options({"component_secret": self._secrets.gateway}),
         ]
+        with_stand_in = "teleconsult_avmoderation" in self.settings.host_modules
+        if self.settings.with_our_modules and with_stand_in:
+            sections.append(f'Component "{names.AV_MODERATION}" "teleconsult_avmoderation"')
         return "\n".join(sections)
 
     def _global_options(self) -> dict[str, Value]:
@@ -158,6 +170,7 @@ class Prosody(Part):
             "teleconsult_gateway": names.GATEWAY,
             "teleconsult_focus": names.FOCUS,
             "teleconsult_hidden_domain": names.RECORDER_DOMAIN,
+            "teleconsult_av_moderation": names.AV_MODERATION,
         }
 
     def _host_options(self) -> dict[str, Value]:

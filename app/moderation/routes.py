@@ -7,7 +7,14 @@ from flask import Response
 from sqlalchemy.orm import Session
 
 from app.moderation import service
-from app.moderation.schemas import MessageIn, MessageOut, ReasonIn, RemoveIn, RemoveQuery
+from app.moderation.schemas import (
+    MessageIn,
+    MessageOut,
+    ReasonIn,
+    RemoveIn,
+    RemoveNamedIn,
+    RemoveNamedQuery,
+)
 from app.participants.schemas import InvitedOut, ParticipantOut, ParticipantPatch
 from app.ports import RoomOrder
 from app.rooms import commands
@@ -95,8 +102,8 @@ def cancel_session(body: dict[str, Any], session_id: UUID, *, db: Session, calle
 @transactional
 @requires("participants:write")
 @idempotent
-@blp.arguments(RemoveQuery, location="query")
-@blp.arguments(RemoveIn, required=False)
+@blp.arguments(RemoveNamedQuery, location="query")
+@blp.arguments(RemoveNamedIn, required=False)
 @blp.response(200, ParticipantOut, description=ROOM_TOLD)
 @blp.alt_response(202, schema=ParticipantOut, description=ROOM_WILL_BE_TOLD)
 def remove_named_participant(
@@ -104,20 +111,22 @@ def remove_named_participant(
 ) -> Any:
     """Remove the person named in the query or in the body; see the same by path."""
     named = service.named_once(query.get("participant_id"), body.get("participant_id"))
-    return _remove(session_id, named, db, caller)
+    return _remove(session_id, named, db, caller, body.get("ban_s"))
 
 
 @blp.route("/sessions/<uuid:session_id>/participants/<uuid:participant_id>", methods=["DELETE"])
 @transactional
 @requires("participants:write")
 @idempotent
+@blp.arguments(RemoveIn, required=False)
 @blp.response(200, ParticipantOut, description=ROOM_TOLD)
 @blp.alt_response(202, schema=ParticipantOut, description=ROOM_WILL_BE_TOLD)
 def remove_participant(
-    session_id: UUID, participant_id: UUID, *, db: Session, caller: Caller
+    body: dict[str, Any], session_id: UUID, participant_id: UUID, *, db: Session, caller: Caller
 ) -> Any:
-    """Remove a person: disconnected at once and kept out; link and tokens are dead."""
-    return _remove(session_id, participant_id, db, caller)
+    """Remove a person: disconnected at once and kept out; link and tokens are dead, or sleep for
+    as long as `ban_s` says."""
+    return _remove(session_id, participant_id, db, caller, body.get("ban_s"))
 
 
 @blp.route("/sessions/<uuid:session_id>/participants/<uuid:participant_id>", methods=["PATCH"])
@@ -221,15 +230,18 @@ def tell_room(order: RoomOrder) -> AfterCommit:
     return finish
 
 
-def _remove(session_id: UUID, participant_id: UUID, db: Session, caller: Caller) -> Any:
+def _remove(
+    session_id: UUID, participant_id: UUID, db: Session, caller: Caller, ban_s: int | None
+) -> Any:
     participant, order = service.remove_participant(
         db,
         organisation_id=caller.organisation_id,
         session_id=session_id,
         participant_id=participant_id,
-        reason="You were removed from this session.",
+        reason=service.REMOVED,
         actor=actor_of(caller),
         now=now(),
+        ban_s=ban_s,
     )
     after_commit(carry_out(order))
     return with_etag(participant, 202)

@@ -1,7 +1,7 @@
 """What changes a session and its live room together: state first, then the room."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +24,8 @@ from app.services import Services
 from app.sessions import service as sessions
 from app.sessions.models import CareSession
 from app.settings import Settings
+
+REMOVED = "You were removed from this session."
 
 
 def change_session(
@@ -115,18 +117,25 @@ def remove_participant(
     reason: str,
     actor: Actor,
     now: datetime,
+    ban_s: int | None = None,
 ) -> tuple[Participant, RoomOrder]:
-    """Remove a person for good and have them put out of the room.
+    """Remove a person, for good or for `ban_s` seconds, and have them put out of the room.
 
     Raises:
         NotFound: see `participants.service.remove`.
     """
     session = sessions.lock(db, organisation_id=organisation_id, session_id=session_id)
+    until = None if ban_s is None else now + timedelta(seconds=ban_s)
     participant = participants.remove(
-        db, session, participant_id=participant_id, actor=actor, now=now
+        db, session, participant_id=participant_id, actor=actor, now=now, until=until
     )
     order = commands.kick(
-        db, Target.of(session), participant_id=participant_id, reason=reason, now=now
+        db,
+        Target.of(session),
+        participant_id=participant_id,
+        reason=reason,
+        now=now,
+        ban_until=participant.removed_until,
     )
     return participant, order
 
@@ -194,7 +203,7 @@ def change_participant(
         db,
         Target.of(session),
         participant_id=participant_id,
-        permissions=_rights(db, session, participant),
+        permissions=rights_of(db, session, participant),
         now=now,
     )
     return participant, order
@@ -252,7 +261,8 @@ def named_once(query: UUID | None, body: UUID | None) -> UUID:
     return named.pop()
 
 
-def _rights(db: Session, session: CareSession, participant: Participant) -> frozenset[Permission]:
+def rights_of(db: Session, session: CareSession, participant: Participant) -> frozenset[Permission]:
+    """Return what a person may do in this session now."""
     organisation = db.get_one(Organisation, session.organisation_id)
     return effective(
         participant.role,

@@ -22,6 +22,11 @@ class Participant(Base):
         ),
         CheckConstraint("state IN ('invited', 'joined', 'left', 'removed')", name="state"),
         Index("ix_participants_session", "session_id", "created_at", "id"),
+        Index(
+            "ix_participants_removed_until",
+            "removed_until",
+            postgresql_where=text("state = 'removed' AND removed_until IS NOT NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -37,6 +42,8 @@ class Participant(Base):
     # {permission: bool}: what was granted to or taken from this one person.
     permissions: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     removed_at: Mapped[datetime | None]
+    # Put out for a time: from then on the link opens the door again. None: for good.
+    removed_until: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(server_default="1")
     created_at: Mapped[datetime]
 

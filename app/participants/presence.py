@@ -1,11 +1,12 @@
 """Who is in the room right now, read from attendance."""
 
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.participants.models import Attendance
+from app.participants.models import Attendance, Participant
 
 
 def present(db: Session, session_id: UUID) -> list[UUID]:
@@ -16,3 +17,16 @@ def present(db: Session, session_id: UUID) -> list[UUID]:
         .order_by(Attendance.joined_at)
     )
     return list(dict.fromkeys(rows))
+
+
+def people_inside(db: Session, session_id: UUID) -> list[tuple[Participant, datetime]]:
+    """Return who is in the room and since when, in order of arrival."""
+    since = func.min(Attendance.joined_at)
+    rows = db.execute(
+        select(Participant, since)
+        .join(Attendance, Attendance.participant_id == Participant.id)
+        .where(Attendance.session_id == session_id, Attendance.left_at.is_(None))
+        .group_by(Participant.id)
+        .order_by(since, Participant.id)
+    )
+    return [(person, moment) for person, moment in rows]

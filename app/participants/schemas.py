@@ -54,6 +54,9 @@ class ParticipantOut(Out):
     version = fields.Integer(required=True)
     created_at = Moment(required=True)
     removed_at = Moment(allow_none=True)
+    removed_until = Moment(
+        allow_none=True, metadata={"description": "May come back then; null: never."}
+    )
 
 
 class InvitedOut(ParticipantOut):

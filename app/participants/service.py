@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.audit import service as audit
@@ -98,12 +98,20 @@ def get(
 
 
 def remove(
-    db: Session, session: CareSession, *, participant_id: UUID, actor: Actor, now: datetime
+    db: Session,
+    session: CareSession,
+    *,
+    participant_id: UUID,
+    actor: Actor,
+    now: datetime,
+    until: datetime | None = None,
 ) -> Participant:
-    """Take a person out for good: their link and every token of theirs is dead from here on.
+    """Take a person out, for good or until a moment. For good, their link and every token of theirs
+    is dead from here on; else the link works again then.
 
     The state changes first and the room is told after the commit, so there is no moment in which
-    a person put out could come back. Removing twice is no error.
+    a person put out could come back. Removing twice is no error, and the later word counts: a time
+    may be changed or become for good, but for good stays so.
 
     Args:
         session: locked (`sessions.service.lock`).
@@ -116,11 +124,13 @@ def remove(
         .where(
             Participant.id == participant_id,
             Participant.session_id == session.id,
-            Participant.state != "removed",
+            or_(Participant.state != "removed", Participant.removed_until.is_not(None)),
         )
-        .values(state="removed", removed_at=now, version=Participant.version + 1)
+        .values(
+            state="removed", removed_at=now, removed_until=until, version=Participant.version + 1
+        )
         .returning(Participant)
-        .execution_options(synchronize_session=False)
+        .execution_options(synchronize_session=False, populate_existing=True)
     ).first()
     if participant is None:
         return get(
@@ -129,8 +139,9 @@ def remove(
             session_id=session.id,
             participant_id=participant_id,
         )
-    links.revoke_links(db, participant_id=participant_id, now=now)
-    tell(db, participant, "participant.removed", actor=actor, now=now)
+    if until is None:
+        links.revoke_links(db, participant_id=participant_id, now=now)
+    tell(db, participant, "participant.removed", actor=actor, now=now, until=until)
     return participant
 
 
@@ -163,7 +174,7 @@ def change(
         raise Stale(
             "The participant changed since you read it; read it again.", code="version_outdated"
         )
-    _require_present(participant)
+    require_present(participant)
     for name, value in values.items():
         setattr(participant, name, value)
     participant.version += 1
@@ -197,7 +208,7 @@ def replace_link(
         session_id=session.id,
         participant_id=participant_id,
     )
-    _require_present(participant)
+    require_present(participant)
     link = links.replace_link(db, participant, session, settings=settings, now=now)
     tell(db, participant, "link.replaced", actor=actor, now=now)
     return Invited(participant, link)
@@ -233,7 +244,12 @@ def tell(
     return event_id
 
 
-def _require_present(participant: Participant) -> None:
+def require_present(participant: Participant) -> None:
+    """Refuse what makes no sense for a person who was removed.
+
+    Raises:
+        Conflict: this one was.
+    """
     if participant.state == "removed":
         raise Conflict("This participant was removed.", code="participant_removed")
 

@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import exists, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
+from app.participants.removals import end_removals
 from app.ports import RoomOrder
 from app.rooms.models import RoomCommand
 from app.rooms.orders import (
@@ -38,13 +39,18 @@ KEPT_AFTER_END = timedelta(hours=1)
 SWEEP_AT_ONCE = 20
 # Somebody may be in a room who must not be; the others can wait.
 URGENT = ("kick", "end")
+# Said of a moment: a minute later people may have good reason to be heard.
+OF_A_MOMENT = ("mute", "unmute")
+A_MOMENT = timedelta(seconds=30)
 
 
 def sweep(services: Services, *, now: datetime) -> int:
     """Repeat unconfirmed orders, repair attendance, return how many orders were confirmed now.
+    Whoever was removed for a time that is over may come back.
 
     Without a gateway nothing is tried, so that an outage uses up no attempts.
     """
+    end_removals(services, now=now)
     if not services.rooms.gateway_is_alive():
         return 0
     with services.database.begin() as db:
@@ -82,9 +88,13 @@ def _pause(attempts: int) -> timedelta:
     return timedelta(seconds=min(FIRST_REPEAT_S * 2 ** min(attempts - 1, 10), SLOWEST_REPEAT_S))
 
 
+def _has_passed(now: datetime) -> ColumnElement[bool]:
+    return and_(RoomCommand.name.in_(OF_A_MOMENT), RoomCommand.created_at < now - A_MOMENT)
+
+
 def _give_up(db: Session, now: datetime) -> None:
-    """Let orders go that were tried too often, or whose session has long been over: by then
-    nobody is in the room, and nobody can come in."""
+    """Let orders go that were tried too often, whose moment has passed, or whose session has long
+    been over: by then nobody is in the room, and nobody can come in."""
     long_over = exists().where(
         CareSession.id == RoomCommand.session_id, CareSession.ended_at < now - KEPT_AFTER_END
     )
@@ -93,7 +103,7 @@ def _give_up(db: Session, now: datetime) -> None:
         .where(
             RoomCommand.state == "pending",
             RoomCommand.next_attempt_at <= now,
-            or_(RoomCommand.attempts >= MOST_ATTEMPTS, long_over),
+            or_(RoomCommand.attempts >= MOST_ATTEMPTS, long_over, _has_passed(now)),
         )
         .values(state="failed", finished_at=now)
         .returning(RoomCommand.id)

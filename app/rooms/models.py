@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base
@@ -17,6 +18,24 @@ class RoomEvent(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     received_at: Mapped[datetime]
+
+
+class AvModeration(Base):
+    """Whose microphone and camera may be on in a session's room; no row: everybody's."""
+
+    __tablename__ = "av_moderation"
+
+    session_id: Mapped[UUID] = mapped_column(
+        ForeignKey("teleconference.sessions.id"), primary_key=True
+    )
+    organisation_id: Mapped[UUID] = mapped_column(ForeignKey("teleconference.organisations.id"))
+    audio: Mapped[bool]
+    video: Mapped[bool]
+    # Ids of participants who may all the same.
+    audio_allowed: Mapped[list[Any]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    video_allowed: Mapped[list[Any]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    version: Mapped[int] = mapped_column(server_default="1")
+    updated_at: Mapped[datetime]
 
 
 class RoomCommand(Base):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -97,11 +97,14 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Prosody let somebody not in. Both are None when it was a stranger at an unknown door."""
+    """Prosody let somebody not in, or refused somebody inside an `act`, `count` times. Room and
+    person are None when it was a stranger at an unknown door."""
 
     room: Room | None
     person: Person | None
     code: str
+    act: str = ""
+    count: int = 1
 
     def tell(self, db: Session, now: datetime) -> None:
         """Append the audit entry, and the event when it is a person of this session."""
@@ -109,21 +112,28 @@ class Refused:
         owner = person or room
         audit.record(
             db,
-            action="room.entry_refused",
+            action="room.act_refused" if self.act else "room.entry_refused",
             actor=Actor("participant", str(person.id)) if person else audit.STRANGER,
             now=now,
             organisation_id=owner.organisation_id if owner else None,
             session_id=person.session_id if person else room.id if room else None,
             participant_id=person.id if person else None,
             refused=True,
-            detail={"code": self.code, "stage": "room"},
+            detail={"code": self.code, **self._where()},
         )
         if person and room and person.session_id == room.id:
             data = {**person.data, "code": self.code}
             _append(db, "participant.refused", person, data, now)
 
+    def _where(self) -> dict[str, Any]:
+        return {"act": self.act, "count": self.count} if self.act else {"stage": "room"}
 
-News = Started | Joined | Left | Refused
+
+class News(Protocol):
+    """Something that became true."""
+
+    def tell(self, db: Session, now: datetime) -> None:
+        """Write what follows from it: events, audit entries, states, orders."""
 
 
 def _tell(

@@ -67,12 +67,15 @@ def kick(
     reason: str,
     now: datetime,
     ban: bool = True,
+    ban_until: datetime | None = None,
 ) -> RoomOrder:
-    """Order that a person is put out; with `ban` not to be let in again.
+    """Order that a person is put out; with `ban` not to be let in again, or not until `ban_until`.
 
     Without it, a repeat of an unheard order puts out once more who came back meanwhile.
     """
     args = {"participant_id": str(participant_id), **_reason(reason), "ban": ban}
+    if ban_until is not None:
+        args["ban_until"] = ban_until.timestamp()
     return _order_in(db, target, "kick", args, now)
 
 
@@ -112,6 +115,7 @@ def order(
     name: str,
     args: Mapping[str, Any],
     now: datetime,
+    first_repeat_s: float = FIRST_REPEAT_S,
 ) -> RoomOrder:
     """Write an order that will be carried out, at once if `carry_out` follows the commit."""
     command = RoomOrder(new_id(), name, dict(args))
@@ -122,7 +126,7 @@ def order(
         "name": name,
         "args": command.args,
         "state": "pending",
-        "next_attempt_at": now + timedelta(seconds=FIRST_REPEAT_S),
+        "next_attempt_at": now + timedelta(seconds=first_repeat_s),
         "created_at": now,
     }
     db.connection().execute(WRITE, row)

@@ -9,6 +9,8 @@ from marshmallow import ValidationError
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from app.rooms import deeds
+from app.rooms.deeds import Opened
 from app.rooms.models import RoomEvent
 from app.rooms.news import Refused
 from app.rooms.register import SAME_MOMENT, Register, Stay, people_in, rooms_left_open
@@ -73,7 +75,7 @@ def _register(db: Session, facts: Sequence[Fact], source: str) -> Register:
     rooms = {fact.room for fact in facts if fact.room}
     if any(fact.type == "server.started" for fact in facts):
         rooms.update(rooms_left_open(db, other_than=source))
-    people = people_in(fact.participant_id for fact in facts)
+    people = people_in(one for fact in facts for one in (fact.participant_id, fact.by))
     since = min(fact.at for fact in facts) - SAME_MOMENT
     return Register.load(db, rooms=rooms, people=people, since=since)
 
@@ -115,7 +117,14 @@ def _on_left(register: Register, fact: Fact, source: str) -> None:
 
 def _on_refused(register: Register, fact: Fact, source: str) -> None:
     person = fact.participant_id and register.people.get(fact.participant_id)
-    register.news.append(Refused(register.rooms.get(fact.room), person or None, fact.code))
+    room = register.rooms.get(fact.room)
+    register.news.append(Refused(room, person or None, fact.code, fact.act, fact.count))
+
+
+def _on_created(register: Register, fact: Fact, source: str) -> None:
+    """A room that is made anew, after a restart of Prosody, knows nothing of what was decided."""
+    if room := register.rooms.get(fact.room):
+        register.news.append(Opened(room))
 
 
 def _on_destroyed(register: Register, fact: Fact, source: str) -> None:
@@ -134,15 +143,12 @@ def _on_started(register: Register, fact: Fact, source: str) -> None:
             register.leave(stay, at=fact.at, reason="disconnected")
 
 
-def _nothing(register: Register, fact: Fact, source: str) -> None:
-    """A room without people says nothing about them."""
-
-
 HANDLERS: dict[str, Callable[[Register, Fact, str], None]] = {
     "server.started": _on_started,
-    "room.created": _nothing,
+    "room.created": _on_created,
     "room.destroyed": _on_destroyed,
     "participant.joined": _on_joined,
     "participant.left": _on_left,
     "participant.refused": _on_refused,
+    **deeds.HANDLERS,
 }

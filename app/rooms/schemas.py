@@ -81,6 +81,12 @@ class Fact:
     connection: str = ""
     reason: str = ""
     code: str = ""
+    # Of what was tried or done inside the room: the word for it, how often, by whom, on what.
+    act: str = ""
+    count: int = 1
+    by: UUID | None = None
+    media: str = ""
+    on: bool = False
 
 
 class FactIn(RoomSchema):
@@ -94,6 +100,11 @@ class FactIn(RoomSchema):
     connection = Word()
     reason = Word()
     code = Word()
+    act = Word()
+    count = fields.Integer(validate=validate.Range(min=1))
+    by = LooseUuid(allow_none=True)
+    media = fields.String(validate=validate.OneOf(["audio", "video", "desktop"]))
+    on = fields.Boolean()
 
     @post_load
     def _make(self, data: dict[str, Any], **kwargs: Any) -> Fact:

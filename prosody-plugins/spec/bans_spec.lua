@@ -57,6 +57,15 @@ describe("bans", function ()
 		assert.same({}, store.kept);
 	end);
 
+	it("for a time end when they were said to", function ()
+		local made = run();
+		made:add("p", 1010);
+		clock = 1009;
+		assert.is_true(run():holds("p"));
+		clock = 1010;
+		assert.is_false(made:holds("p"));
+	end);
+
 	it("last longer when given again", function ()
 		local made = run();
 		made:add("p");

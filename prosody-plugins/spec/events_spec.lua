@@ -16,6 +16,14 @@ describe("events", function ()
 		};
 	end);
 
+	it("tell a moderator's deed", function ()
+		local event = shapes:deed("participant.muted", "r", state, "by", { participant_id = "p"; media = "audio" });
+		assert.same({
+			id = "id-1"; type = "participant.muted"; seq = 1; room = "r"; room_instance = "instance"; at = 12.346;
+			by = "by"; participant_id = "p"; media = "audio";
+		}, event);
+	end);
+
 	it("carry ids only", function ()
 		assert.same({
 			id = "id-1"; type = "participant.joined"; seq = 1; room = "r"; room_instance = "instance"; at = 12.346;

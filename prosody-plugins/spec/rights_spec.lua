@@ -3,7 +3,7 @@ local rights = dofile("teleconsult/rights.lib.lua");
 -- as much of a stanza as is looked at
 local function with(...)
 	local tags = {};
-	for _, name in ipairs({ ... }) do table.insert(tags, { name = name }); end
+	for _, name in ipairs({ ... }) do table.insert(tags, { name = name; attr = {} }); end
 	return { tags = tags };
 end
 
@@ -31,8 +31,17 @@ describe("rights.against_query", function ()
 	it("leaves it to moderators", function ()
 		assert.is_nil(rights.against_query(with("item"), {}, "moderator"));
 		assert.is_nil(rights.against_query(with("x"), {}, "moderator"));
+		assert.same({ "not-moderator", "configuration" }, { rights.against_query(with("x"), {}, "participant") });
 		assert.equal("not-moderator", rights.against_query(with("x"), { end_session = true }, "participant"));
 		assert.equal("not-moderator", rights.against_query(with("x"), {}, nil));
+	end);
+
+	it("says what was tried", function ()
+		for act, attr in pairs({ kick = { role = "none" }; affiliation = { affiliation = "owner" }; role = { role = "visitor" } }) do
+			local query = { tags = { { name = "item"; attr = attr } } };
+			assert.same({ "not-moderator", act }, { rights.against_query(query, {}, "participant") });
+		end
+		assert.same({ "end-not-allowed", "end" }, { rights.against_query(with("destroy"), {}, "participant") });
 	end);
 
 	it("leaves destroying the room to who may end the session", function ()

@@ -1,4 +1,4 @@
--- Who was put out for good. The API knows it too and says so whenever it is asked; this is for when it cannot be
+-- Who was put out, for good or for a time. The API knows it too and says so whenever it is asked; this is for when it cannot be
 -- (teleconsult_admission_when_down = "token"). So it is kept on disk, and outlives the room and this run of Prosody. Pure.
 
 local bans = {};
@@ -29,9 +29,9 @@ function Bans:load()
 	self:forget_expired();
 end
 
--- Holds at once, even when the disk is full.
-function Bans:add(participant_id)
-	local expires = self.now() + self.ttl;
+-- Holds at once, even when the disk is full. expires (unix s): nil for good, which is longer than any token lives.
+function Bans:add(participant_id, expires)
+	expires = expires or self.now() + self.ttl;
 	self.entries[participant_id] = expires;
 	local ok, problem = self.store:set(participant_id, { expires = expires });
 	if not ok then self.log("error", "the ban of %s would not outlive a restart: %s", participant_id, problem); end

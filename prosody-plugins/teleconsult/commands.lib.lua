@@ -30,15 +30,44 @@ local function are_flags(value)
 	return true;
 end
 
+local MEDIA = { audio = true; video = true; desktop = true };
+
+local function is_medium(value)
+	return MEDIA[value] == true;
+end
+
+-- What a person can be asked to switch on, and be kept from.
+local function is_device(value)
+	return value == "audio" or value == "video";
+end
+
+local function are_ids(value)
+	if type(value) ~= "table" then return false; end
+	for _, id in ipairs(value) do
+		if not is_text(id) then return false; end
+	end
+	return #value > 0;
+end
+
+local function is_moment(value) -- unix s
+	return type(value) == "number" and value > 0;
+end
+
 local function optional(check)
 	return function (value) return value == nil or check(value); end;
 end
 
 local ARGUMENTS = {
-	kick = { room = is_room; participant_id = is_text; reason = optional(is_text); ban = optional(is_boolean) };
+	kick = { room = is_room; participant_id = is_text; reason = optional(is_text);
+		ban = optional(is_boolean); ban_until = optional(is_moment) };
 	["end"] = { room = is_room; reason = optional(is_text) };
 	affiliate = { room = is_room; participant_id = is_text; affiliation = is_affiliation; permissions = optional(are_flags) };
 	message = { room = is_room; text = is_text; participant_id = optional(is_text) };
+	mute = { room = is_room; media = is_medium; participant_id = optional(is_text); except = optional(are_ids);
+		moderators = optional(is_boolean) };
+	unmute = { room = is_room; media = is_device; participant_id = is_text };
+	av_moderation = { room = is_room; audio = is_boolean; video = is_boolean; audio_allowed = optional(are_ids);
+		video_allowed = optional(are_ids) };
 	rooms = {};
 };
 

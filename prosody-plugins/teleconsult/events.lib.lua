@@ -70,4 +70,12 @@ function Shapes:refused(node, state, participant_id, code, connection)
 	return event;
 end
 
+-- What a moderator's client did to somebody, or to all. by: their participant id; fields: participant_id, media, on, …
+function Shapes:deed(kind, node, state, by, fields)
+	local event = base(self, kind, node, state);
+	event.by = by;
+	for name, value in pairs(fields) do event[name] = value; end
+	return event;
+end
+
 return events;

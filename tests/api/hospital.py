@@ -41,6 +41,10 @@ class Hospital:
         """PATCH."""
         return self.call("PATCH", path, **options)
 
+    def put(self, path: str, **options: Any) -> TestResponse:
+        """PUT."""
+        return self.call("PUT", path, **options)
+
     def delete(self, path: str, **options: Any) -> TestResponse:
         """DELETE."""
         return self.call("DELETE", path, **options)

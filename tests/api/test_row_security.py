@@ -43,6 +43,7 @@ def furnished(alice: Hospital, services: Services, prosody: Prosody) -> Hospital
     hook = alice.post("/webhooks", json={"url": "https://a.example/"}).get_json()
     key = {"Idempotency-Key": "k"}
     alice.post("/sessions", json={}, headers=key)
+    alice.put(f"/sessions/{session['id']}/av-moderation", json={"audio": True, "video": True})
     alice.delete(f"/sessions/{session['id']}/participants/{other['id']}")
     emergency = alice.new_session(kind="emergency")
     entry = {"reason": "Siren.", "display_name": "Medic 7"}

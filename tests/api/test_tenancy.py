@@ -65,6 +65,13 @@ OPERATIONS = [
     Operation("POST", f"{S}/end", "sessions:write", {"reason": "x"}),
     Operation("POST", f"{S}/cancel", "sessions:write"),
     Operation("POST", f"{S}/messages", "rooms:moderate", {"text": "x"}),
+    Operation("POST", f"{S}/mute", "rooms:moderate"),
+    Operation("GET", f"{S}/av-moderation", "sessions:read"),
+    Operation("PUT", f"{S}/av-moderation", "rooms:moderate", {"audio": True, "video": True}),
+    Operation("POST", f"{P}/mute", "rooms:moderate"),
+    Operation("POST", f"{P}/unmute-request", "rooms:moderate"),
+    Operation("POST", f"{P}/moderator", "rooms:moderate"),
+    Operation("DELETE", f"{P}/moderator", "rooms:moderate"),
     Operation("POST", f"{S}/participants", "participants:write", PERSON),
     Operation("GET", f"{S}/participants", "participants:read"),
     Operation("DELETE", f"{S}/participants?participant_id={{person}}", "participants:write"),
@@ -108,6 +115,20 @@ OPEN = {
     "GET /jitsi/keys/{name}",
     "POST /j/{code}/token",
     "GET /j/{code}/state",
+    "GET /j/{code}/people",
+    *(
+        f"POST /j/{{code}}/controls/{what}"
+        for what in (
+            "mute",
+            "mute-all",
+            "unmute-request",
+            "remove",
+            "moderator",
+            "av-moderation",
+            "message",
+            "end",
+        )
+    ),
     "GET /health",
     "GET /metrics",
 }

@@ -77,7 +77,7 @@ ACTS = [
     Act("become moderator", "not-moderator",
         item(lambda s: f'nick="{s.patient.nick}" role="moderator"')),
     Act("list the owners", "not-moderator", item(lambda _: 'affiliation="owner"'), kind="get"),
-    Act("destroy the room", "not-moderator", owner("<destroy/>")),
+    Act("destroy the room", "end-not-allowed", owner("<destroy/>")),
     Act("read the room's settings", "not-moderator", owner(""), kind="get"),
     Act("change the room's settings", "not-moderator", owner(FORM)),
     Act("kick as the gateway", "not-gateway", command("kick", '{"room":"%(room)s"}'), to=names.MUC),

@@ -121,10 +121,7 @@ def test_who_may_not_chat_writes_to_nobody(clinic: Clinic) -> None:
             bodies = [stanza.find("{jabber:client}body") for stanza in room.clients["doctor"].seen]
             assert not any(body is not None for body in bodies)
 
-    began = utc_now()
     asyncio.run(try_it())
-    # An entry for every line would bury the record.
-    assert not clinic.refusals(began, code="chat-not-allowed")
 
 
 def test_who_may_chat_is_heard(clinic: Clinic) -> None:

@@ -58,10 +58,14 @@ def test_prosody_and_the_api_agree_on_the_tokens() -> None:
 @pytest.mark.parametrize(
     ("variable", "ours", "of_jitsi"),
     [
-        ("XMPP_MODULES", {"teleconsult_gate"}, {"presence_identity", "filter_iq_jibri"}),
+        (
+            "XMPP_MODULES",
+            {"teleconsult_gate", "teleconsult_guard"},
+            {"presence_identity", "filter_iq_jibri"},
+        ),
         (
             "XMPP_MUC_MODULES",
-            {"teleconsult_room", "teleconsult_control"},
+            {"teleconsult_room", "teleconsult_control", "teleconsult_conduct"},
             {"muc_cleanup_backend_services"},
         ),
     ],

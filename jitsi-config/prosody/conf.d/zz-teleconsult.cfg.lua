@@ -20,6 +20,8 @@ teleconsult_api_secret = Lua.assert(ENV_ROOM_EVENTS_SECRET, "ROOM_EVENTS_SECRET 
 teleconsult_admission_when_down = ENV_TELECONSULT_ADMISSION_WHEN_DOWN or "closed"
 teleconsult_gateway = "gateway.meet.jitsi"
 teleconsult_hidden_domain = "hidden.meet.jitsi"
+-- Jitsi's own component, whose messages clients and Jicofo believe.
+teleconsult_av_moderation = "avmoderation.meet.jitsi"
 
 Component "muc.meet.jitsi" "muc"
     -- With domain verification on, Jitsi's own token check would turn the recorder away: it has a

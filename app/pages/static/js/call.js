@@ -252,8 +252,8 @@ function failure(why) {
   return { name: 'failed', why };
 }
 
-function publicPart({ id, kind, role, own, muted, on, what, why, reason, code, system }) {
-  return JSON.parse(JSON.stringify({ id, kind, role, own, muted, on, what, why, reason, code, system }));
+function publicPart({ id, kind, role, own, muted, on, allowed, what, why, reason, code, system }) {
+  return JSON.parse(JSON.stringify({ id, kind, role, own, muted, on, allowed, what, why, reason, code, system }));
 }
 
 const pause = (ms) => new Promise((done) => { setTimeout(done, ms); });

@@ -1,6 +1,7 @@
 /** A meeting with lib-jitsi-meet in this page: XMPP over a websocket, media straight to the other person. */
 
 import { loadScript, makeEmitter, readRefusal } from './meeting.js';
+import { makeModeration } from './meeting-lib-moderation.js';
 import { makeOwnTracks } from './meeting-lib-tracks.js';
 import { watchMedia, watchSignalling } from './meeting-lib-watch.js';
 import { readMediaStats } from './media-stats.js';
@@ -17,6 +18,7 @@ export async function openLibraryMeeting(grant) {
   const connection = new library.JitsiConnection(null, grant.jwt, connectionOptions(grant));
   const meeting = { emitter, library, connection, grant, conference: null, over: false, watches: [] };
   meeting.own = makeOwnTracks(meeting);
+  meeting.moderation = makeModeration(meeting);
   return face(meeting);
 }
 
@@ -26,8 +28,8 @@ function face(meeting) {
     hasOwnControls: false,
     on: meeting.emitter.on,
     join: (wishes) => join(meeting, wishes),
-    setMicrophone: (on) => meeting.own.set('audio', on),
-    setCamera: (on) => meeting.own.set('video', on),
+    setMicrophone: (on) => meeting.moderation.set('audio', on),
+    setCamera: (on) => meeting.moderation.set('video', on),
     setSharing: (on) => meeting.own.share(on),
     mediaStats: () => readMediaStats(meeting.conference),
     close: () => close(meeting),
@@ -136,6 +138,7 @@ function listen(meeting) {
   on('CONNECTION_RESTORED', () => emitter.emit('restored', { what: 'media' }));
   listenToPeople(meeting, on);
   listenToTracks(meeting, on);
+  meeting.moderation.listen(on);
 }
 
 function listenToPeople({ emitter, conference }, on) {

@@ -22,6 +22,8 @@
  *   sharing            {on}
  *   role-changed       {id, role, own}      role is 'moderator' or 'participant'
  *   message            {from, text, system} system: the room itself speaks
+ *   moderated          {kind, on, allowed}  a kind of device is the moderators' to allow, or free again; allowed: for us
+ *   asked              {kind}               a moderator asks us to switch on
  *
  * @typedef {object} Meeting
  * @property {boolean} keepsMedia  media goes on after `failed`, so it may overlap with the next attempt

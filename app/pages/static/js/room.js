@@ -7,6 +7,10 @@ import { toast } from './toasts.js';
 import { announce } from './views.js';
 
 const own = { audio: { action: 'mic', on: 'call.mic-on', off: 'call.mic-off' }, video: { action: 'camera', on: 'call.camera-on', off: 'call.camera-off' } };
+const moderation = {
+  audio: { asked: 'call.asked-mic', refused: 'call.moderated-mic' },
+  video: { asked: 'call.asked-camera', refused: 'call.moderated-camera' },
+};
 const troubles = new Set();
 const groups = new Map();
 let controls = null;
@@ -97,6 +101,8 @@ function listen(meeting, tiles) {
   on('restored', ({ what }) => trouble(what, false));
   on('role-changed', ({ own: mine, role }) => mine && role === 'moderator' && announce(t('call.moderator')));
   on('message', ({ from, text }) => toast(from || t('call.notice'), text));
+  on('asked', ({ kind }) => toast(t('call.notice'), t(moderation[kind].asked)));
+  on('moderated', ({ kind, allowed }) => !allowed && toast(t('call.notice'), t(moderation[kind].refused)));
 }
 
 function whenSeen(crowd, tiles, { id, name }) {
