@@ -17,6 +17,8 @@ from app.services import Services
 from app.sessions.routes import blp as sessions
 from app.settings import Settings
 from app.visits.routes import blp as visits
+from app.waiting.routes import blp as waiting
+from app.waiting.routes import internal as waiting_in_call
 from app.web.blueprint import refuse_the_unasked
 from app.web.docs import blp as docs
 from app.web.health import blp as health
@@ -43,6 +45,7 @@ def create_app(services: Services) -> Flask:
         sessions,
         participants,
         moderation,
+        waiting,
         attendance,
         emergencies,
         organisation,
@@ -53,6 +56,7 @@ def create_app(services: Services) -> Flask:
     ):
         api.register_blueprint(blueprint)
     app.register_blueprint(rooms)
+    app.register_blueprint(waiting_in_call)
     app.register_blueprint(docs)
     app.register_blueprint(make_pages())
     app.register_error_handler(404, lost)

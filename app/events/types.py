@@ -35,6 +35,9 @@ EVENT_TYPES: dict[str, EventType] = {
         EventType("participant.joined", "A person came into the room.", _PERSON),
         EventType("participant.left", "A person is no longer in the room.", (*_PERSON, "reason")),
         EventType("participant.removed", "A person was removed for good.", _PERSON),
+        EventType("participant.waiting", "A person waits to be admitted to the room.", _PERSON),
+        EventType("participant.admitted", "A moderator let a person in.", (*_PERSON, "by")),
+        EventType("participant.denied", "A moderator did not let a person in.", (*_PERSON, "by")),
         EventType("participant.refused", "A person was not let into the room.", (*_PERSON, "code")),
         EventType("link.replaced", "A person's link was replaced; the old one is dead.", _PERSON),
         EventType(

@@ -17,8 +17,10 @@ from app.rooms.models import RoomCommand
 from app.rooms.orders import (
     FIRST_REPEAT_S,
     Target,
+    admit,
     affiliate,
     carry_out,
+    deny,
     end,
     kick,
     order,
@@ -28,7 +30,9 @@ from app.rooms.reconcile import reconcile_latest
 from app.services import Services
 from app.sessions.models import CareSession
 
-__all__ = ["Target", "affiliate", "carry_out", "end", "kick", "order", "say", "sweep"]
+__all__ = [
+    "Target", "admit", "affiliate", "carry_out", "deny", "end", "kick", "order", "say", "sweep",
+]  # fmt: skip
 
 log = structlog.get_logger()
 
@@ -37,7 +41,7 @@ MOST_ATTEMPTS = 60  # most of an hour, counting only attempts while a gateway li
 KEPT_AFTER_END = timedelta(hours=1)
 SWEEP_AT_ONCE = 20
 # Somebody may be in a room who must not be; the others can wait.
-URGENT = ("kick", "end")
+URGENT = ("kick", "deny", "end")
 
 
 def sweep(services: Services, *, now: datetime) -> int:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.audit import service as audit
 from app.audit.service import Actor
 from app.events import service as events
+from app.participants import waiting
 from app.sessions import service as sessions
 
 
@@ -96,6 +97,18 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftLobby:
+    """A person's client no longer waits. No event: they keep their place for a while."""
+
+    person: Person
+    at: datetime
+
+    def tell(self, db: Session, now: datetime) -> None:
+        """Take them out of the queue."""
+        waiting.gone(db, participant_id=self.person.id, at=self.at)
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """Prosody let somebody not in. Both are None when it was a stranger at an unknown door."""
 
@@ -123,7 +136,7 @@ class Refused:
             _append(db, "participant.refused", person, data, now)
 
 
-News = Started | Joined | Left | Refused
+News = Started | Joined | Left | LeftLobby | Refused
 
 
 def _tell(

@@ -3,10 +3,16 @@
 from marshmallow import fields, validate
 
 from app.sessions.states import State
-from app.web.schemas import Count, In, Moment, Out, PageIn, PageOut, Text
+from app.web.schemas import Count, Flag, In, Moment, Out, PageIn, PageOut, Text
 
 KINDS = ("consultation", "emergency")
 MAX_CAPACITY = 100
+# What a session gets that does not say: people wait to be admitted.
+WAITING_ROOM = True
+WAITING_ROOM_MEANS = (
+    "Who may not enter without a host waits until a moderator admits them. Otherwise they come in"
+    " as soon as a host is there."
+)
 
 
 class SessionIn(In):
@@ -16,6 +22,7 @@ class SessionIn(In):
     planned_start = Moment(load_default=None, allow_none=True)
     planned_end = Moment(load_default=None, allow_none=True)
     capacity = Count(validate=validate.Range(1, MAX_CAPACITY))
+    waiting_room = Flag(load_default=WAITING_ROOM, metadata={"description": WAITING_ROOM_MEANS})
     reference = Text(
         load_default=None,
         allow_none=True,
@@ -30,6 +37,7 @@ class SessionPatch(In):
     planned_start = Moment(allow_none=False)
     planned_end = Moment(allow_none=True)
     capacity = Count(validate=validate.Range(1, MAX_CAPACITY))
+    waiting_room = Flag(metadata={"description": WAITING_ROOM_MEANS})
     reference = Text(allow_none=True, longest=64)
 
 
@@ -42,6 +50,7 @@ class SessionOut(Out):
     reference = fields.String(allow_none=True)
     room_name = fields.String(required=True)
     capacity = fields.Integer(required=True)
+    waiting_room = fields.Boolean(required=True)
     planned_start = Moment(allow_none=True)
     planned_end = Moment(allow_none=True)
     started_at = Moment(allow_none=True)
