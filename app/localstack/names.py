@@ -8,6 +8,7 @@ MUC = f"conference.{DOMAIN}"
 FOCUS = f"focus.{DOMAIN}"
 FOCUS_NICK = "focus"
 FOCUS_USER = f"{FOCUS_NICK}@{FOCUS}"
+LOBBY = f"lobby.{DOMAIN}"
 GATEWAY = f"gateway.{DOMAIN}"
 RECORDER_DOMAIN = f"recorder.{DOMAIN}"
 
