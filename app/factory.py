@@ -11,6 +11,7 @@ from app.organisations.policy_routes import blp as organisation
 from app.organisations.routes import blp as organisations
 from app.pages.routes import lost
 from app.pages.routes import make_blueprint as make_pages
+from app.pages.waiting import blp as waiting_on_page
 from app.participants.routes import blp as participants
 from app.rooms.routes import blp as rooms
 from app.services import Services
@@ -59,6 +60,7 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(waiting_in_call)
     app.register_blueprint(docs)
     app.register_blueprint(make_pages())
+    app.register_blueprint(waiting_on_page)
     app.register_error_handler(404, lost)
     return app
 

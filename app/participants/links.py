@@ -165,7 +165,9 @@ def require_valid(seat: Seat, barrier: str) -> None:
         )
 
 
-FINAL = ("session-ended", "session-cancelled", "removed", "link-revoked", "link-expired")
+FINAL = (
+    "session-ended", "session-cancelled", "removed", "denied", "link-revoked", "link-expired",
+)  # fmt: skip
 
 
 def waiting_reason(seat: Seat, barrier: str) -> str:

@@ -1,5 +1,5 @@
-"""The lobby on the real stack: a Jitsi client that is not admitted waits there, alone as far as it can
-tell, until somebody who may moderate lets it in: by REST or with Jitsi's own controls."""
+"""The lobby on the real stack: a Jitsi client that is not admitted waits there, alone as far as it
+can tell, until somebody who may moderate lets it in: by REST or with Jitsi's own controls."""
 
 import asyncio
 import contextlib

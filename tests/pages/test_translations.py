@@ -14,7 +14,9 @@ SOURCES = [
     *(PAGES / "templates").rglob("*.html"),
     *(PAGES / "static/js").glob("*.js"),
 ]
-KEY = re.compile(r"""['"]((?:action|call|countdown|lobby|page|role|state)\.[a-z.-]*[a-z])['"]""")
+KEY = re.compile(
+    r"""['"]((?:action|call|countdown|lobby|page|queue|role|state)\.[a-z.-]*[a-z])['"]"""
+)
 
 
 def keys_named_in_the_sources() -> set[str]:
