@@ -7,7 +7,6 @@ from flask import Blueprint as PlainBlueprint
 from flask import Response
 from sqlalchemy.orm import Session
 
-from app.errors import Conflict, Forbidden, NotFound
 from app.ports import RoomOrder
 from app.rooms import commands
 from app.rooms.signed import answer, body_as, signed
@@ -101,11 +100,8 @@ def deny(
 @across_organisations
 def decide_in_call(*, db: Session) -> Response:
     """Take in what a moderator did with Jitsi's own controls, or say why it does not hold."""
-    try:
-        service.decide_in_call(db, **body_as(IN_CALL), now=now())
-    except (Forbidden, NotFound, Conflict) as error:
-        return answer({"done": False, "code": error.code})
-    return answer({"done": True})
+    code = service.decide_in_call(db, **body_as(IN_CALL), now=now())
+    return answer({"done": not code, "code": code})
 
 
 def tell_room(order: RoomOrder) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.audit.service import Actor
-from app.errors import Conflict, Forbidden
+from app.errors import Conflict, Forbidden, NotFound
 from app.organisations.models import Organisation
 from app.participants import service as participants
 from app.participants.models import Participant, Waiting
@@ -132,25 +132,36 @@ def decide_in_call(
     participant_id: UUID | None,
     decision: str,
     now: datetime,
-) -> None:
-    """Admit or deny as a moderator did with Jitsi's own controls. The room acts on it by itself,
-    but the order is written too: it reaches a client that was just coming back.
+) -> str:
+    """Admit or deny as a moderator did with Jitsi's own controls; return why it does not hold, or
+    ''. The room acts on it by itself; the order is for a client that was just coming back."""
+    try:
+        session = _moderated(db, room, actor_id)
+        if participant_id is None:
+            return "participant_not_found"
+        verdict = Verdict(decision, Actor("participant", str(actor_id)), now)
+        _decide(db, session, participant_id, verdict)
+    except (Forbidden, NotFound, Conflict) as error:
+        return error.code
+    return ""
+
+
+def _moderated(db: Session, room: str, actor_id: UUID | None) -> CareSession:
+    """Return the session of a room, locked, if this person may moderate it.
 
     Raises:
-        Forbidden: whoever did it may not moderate this session.
-        NotFound, Conflict: see `admit`.
+        Forbidden: they may not.
     """
     session = db.scalar(select(CareSession).where(CareSession.room_name == room))
-    moderator = actor_id and db.get(Participant, actor_id)
-    if session is None or not moderator or participant_id is None:
+    person = actor_id and db.get(Participant, actor_id)
+    if session is None or not person or not _may_moderate(db, session, person):
         raise Forbidden("Only who moderates may let people in.", code="not_moderator")
-    _require_moderator(db, session, moderator)
-    locked = sessions.lock(db, organisation_id=session.organisation_id, session_id=session.id)
-    verdict = Verdict(decision, Actor("participant", str(moderator.id)), now)
-    _decide(db, locked, participant_id, verdict)
+    return sessions.lock(db, organisation_id=session.organisation_id, session_id=session.id)
 
 
-def _require_moderator(db: Session, session: CareSession, person: Participant) -> None:
+def _may_moderate(db: Session, session: CareSession, person: Participant) -> bool:
+    if person.session_id != session.id or person.state == "removed":
+        return False
     organisation = db.get(Organisation, session.organisation_id)
     assert organisation is not None  # a foreign key
     permissions = effective(
@@ -159,9 +170,7 @@ def _require_moderator(db: Session, session: CareSession, person: Participant) -
         organisation=organisation.permissions,
         participant=person.permissions,
     )
-    is_theirs = person.session_id == session.id and person.state != "removed"
-    if not is_theirs or Permission.MODERATE not in permissions:
-        raise Forbidden("Only who moderates may let people in.", code="not_moderator")
+    return Permission.MODERATE in permissions
 
 
 def _waits(session_id: UUID, now: datetime) -> tuple[Any, ...]:

@@ -184,6 +184,7 @@ class TestState:
         guest = alice.invite(session["id"])
         path = f"/j/{code_of(guest)}/state"
         state = {"session_state": "active", "participant_state": "invited"}
+        state |= {"waiting": None, "message": None}
         waiting = {**state, "may_enter": False, "reason": "waiting-for-host"}
         assert app.test_client().get(path).get_json() == waiting
         prosody.tell(invite(services, alice, session, "nurse").joined())

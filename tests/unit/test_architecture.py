@@ -15,7 +15,7 @@ from tests.conftest import repository
 ROOT = repository()
 RESOURCES = (
     "appointments", "attendance", "audit", "emergencies", "events", "moderation", "notifications",
-    "organisations", "participants", "rooms", "sessions", "visits", "webhooks",
+    "organisations", "participants", "rooms", "sessions", "visits", "waiting", "webhooks",
 )  # fmt: skip
 WITH_ROUTES = tuple(name for name in RESOURCES if (ROOT / "app" / name / "routes.py").exists())
 LONGEST_FILE = 300
