@@ -27,7 +27,7 @@ SCOPES = {
     "sessions:write": "Create, change, start, end and cancel sessions.",
     "participants:read": "Read who takes part in a session.",
     "participants:write": "Invite, change and remove participants; replace links.",
-    "rooms:moderate": "Send messages to a live room.",
+    "rooms:moderate": "Send messages to a live room; let in who waits, or not.",
     "webhooks:manage": "Subscribe addresses to events.",
     "emergency:enter": "Enter an emergency uninvited, with a reason.",
     "emergency:review": "Read and review uninvited entries.",

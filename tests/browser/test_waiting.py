@@ -65,6 +65,7 @@ def test_a_denied_patient_reads_why(waiting: Waiting, hospital: StackClient) -> 
     waiting.patient.wait_state("denied")
     expect(waiting.patient.page.get_by_test_id("message")).to_have_text(message)
     hospital.call("POST", f"{waiting.path}/{who}/admit")
-    waiting.patient.wait_state("lobby")
+    # The page loads itself again, so it cannot be asked in between.
+    waiting.patient.page.wait_for_selector("body[data-state='lobby']")
     waiting.patient.enter()
     waiting.patient.wait_state("in-call")

@@ -77,7 +77,11 @@ function forget(id) {
 }
 
 async function letIn(person, button) {
-  button.disabled = true;
+  if (button.ariaDisabled === 'true') {
+    return;
+  }
+  // Not disabled: that would take the focus from whoever works with keys alone.
+  button.ariaDisabled = 'true';
   const done = await admit(person.participant_id);
   if (done) {
     announce(t('call.admitted', { name: person.display_name }));
@@ -85,7 +89,7 @@ async function letIn(person, button) {
     part('waiting').hidden = rows.size === 0;
     part('waiting-title').textContent = t('call.waiting', { count: rows.size });
   } else {
-    button.disabled = false;
+    button.ariaDisabled = 'false';
     toast(t('call.notice'), t('call.admit-failed'));
   }
 }
