@@ -7,8 +7,6 @@ from app.web.schemas import Count, Flag, In, Moment, Out, PageIn, PageOut, Text
 
 KINDS = ("consultation", "emergency")
 MAX_CAPACITY = 100
-# What a session gets that does not say: people wait to be admitted.
-WAITING_ROOM = True
 WAITING_ROOM_MEANS = (
     "Who may not enter without a host waits until a moderator admits them. Otherwise they come in"
     " as soon as a host is there."
@@ -22,7 +20,11 @@ class SessionIn(In):
     planned_start = Moment(load_default=None, allow_none=True)
     planned_end = Moment(load_default=None, allow_none=True)
     capacity = Count(validate=validate.Range(1, MAX_CAPACITY))
-    waiting_room = Flag(load_default=WAITING_ROOM, metadata={"description": WAITING_ROOM_MEANS})
+    waiting_room = Flag(
+        metadata={
+            "description": f"{WAITING_ROOM_MEANS} Left out, the organisation's policy decides."
+        }
+    )
     reference = Text(
         load_default=None,
         allow_none=True,

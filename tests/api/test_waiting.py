@@ -114,6 +114,20 @@ def test_without_a_waiting_room_people_wait_for_the_host_only(
     assert entered(app, patient)["state"] == "ready"
 
 
+def test_the_organisations_policy_decides_for_who_says_nothing(
+    alice: Hospital, services: Services
+) -> None:
+    """And the session's own word is above it."""
+    alter(
+        services,
+        "UPDATE teleconference.organisations SET settings = :settings WHERE id = :id",
+        settings='{"waiting_room": false}',
+        id=alice.organisation_id,
+    )
+    given = [alice.post("/sessions", json=body).get_json() for body in ({}, {"waiting_room": True})]
+    assert [made["waiting_room"] for made in given] == [False, True]
+
+
 def test_admitted_is_admitted_for_the_session(
     alice: Hospital, prosody: Prosody, session: dict[str, Any], patient: dict[str, Any]
 ) -> None:
