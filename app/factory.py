@@ -17,12 +17,15 @@ from app.pages.controls import blp as controls
 from app.pages.routes import lost
 from app.pages.routes import make_blueprint as make_pages
 from app.pages.staff import staff
+from app.pages.waiting import blp as waiting_on_page
 from app.participants.routes import blp as participants
 from app.rooms.routes import blp as rooms
 from app.services import Services
 from app.sessions.routes import blp as sessions
 from app.settings import Settings
 from app.visits.routes import blp as visits
+from app.waiting.routes import blp as waiting
+from app.waiting.routes import internal as waiting_in_call
 from app.web.blueprint import refuse_the_unasked
 from app.web.cors import allow_origins
 from app.web.docs import blp as docs
@@ -55,6 +58,7 @@ def create_app(services: Services) -> Flask:
         participants,
         moderation,
         calls,
+        waiting,
         attendance,
         emergencies,
         organisation,
@@ -69,9 +73,11 @@ def create_app(services: Services) -> Flask:
     ):
         api.register_blueprint(blueprint)
     app.register_blueprint(rooms)
+    app.register_blueprint(waiting_in_call)
     app.register_blueprint(docs)
     app.register_blueprint(make_pages())
     app.register_blueprint(staff)
+    app.register_blueprint(waiting_on_page)
     app.register_error_handler(404, lost)
     _trust_proxies(app, services.settings.trusted_proxies)
     return app

@@ -66,6 +66,11 @@ local function void_answers()
 	service.state.generation = service.state.generation + 1;
 end
 
+local function leave_lobby(args)
+	local lobby = service.state.lobby;
+	return lobby and lobby.put_out(args.room, args.participant_id, args.reason) or 0;
+end
+
 local handlers = {};
 
 function handlers.kick(args)
@@ -77,12 +82,28 @@ function handlers.kick(args)
 		occupancy.give_reason(occupants, record.nick, "kicked");
 		room:set_role(true, record.nick, nil, args.reason);
 	end
-	return { present = #records > 0; kicked = #records };
+	local waited = leave_lobby(args);
+	return { present = #records + waited > 0; kicked = #records };
+end
+
+-- The lobby asks the service again, so that an order which comes late does nothing wrong.
+function handlers.admit(args)
+	void_answers();
+	local lobby = service.state.lobby;
+	if not lobby then return { present = false }; end
+	lobby.look(args.room);
+	return { present = #lobby.of_participant(args.room, args.participant_id) > 0 };
+end
+
+function handlers.deny(args)
+	service.state.kept_out:set(args.participant_id, true);
+	return handlers.kick({ room = args.room; participant_id = args.participant_id; reason = args.reason or refusal.text("denied") });
 end
 
 handlers["end"] = function (args)
 	void_answers();
 	service.state.ended:set(args.room, true);
+	if service.state.lobby then service.state.lobby.close(args.room, args.reason); end
 	local room = find_room(args.room);
 	if room then room:destroy(nil, args.reason); end
 	return { existed = room ~= nil and room ~= false };

@@ -1,6 +1,6 @@
 -- No conference without admission: ask the API before the focus hears of a conference request.
 -- Load on: the main VirtualHost.   Events: pre-iq/host, pre-iq/bare, pre-iq/full.
--- Options: those of service.lib.
+-- Options: teleconsult_lobby (the address of the lobby component, shown to clients), and those of service.lib.
 
 local async = require "util.async";
 local jid = require "util.jid";
@@ -50,10 +50,19 @@ local function on_request(event)
 		own.allowance = policy;
 		return nil;
 	end
+	-- Jitsi clients ask for the conference before they knock; the room module then sends them to the lobby.
+	if policy.code == "not-admitted" and service.lobby_of(room_jid) then
+		own.allowance = policy;
+		return nil;
+	end
 	module:log("info", "conference request for %s refused: %s", jid.node(room_jid), policy.code);
 	if policy.is_local then return refuse_here(session, iq, who, policy.code); end
 	return refuse(session, iq, policy.code, policy.text);
 end
+
+local lobby = module:get_option_string("teleconsult_lobby");
+-- Jitsi clients look for a lobby here.
+if lobby then module:add_identity("component", "lobbyrooms", lobby); end
 
 -- Fired by Jitsi's token check and by ours.
 module:hook_global("jitsi-authentication-token-verified", function (event)

@@ -67,7 +67,7 @@ end
 local function refuse(origin, stanza, code, sentence)
 	local room_jid = jid.bare(stanza.attr.to);
 	module:log("info", "join of %s refused: %s", jid.node(room_jid), code);
-	origin.send(refusal.presence(st, stanza, code, sentence, room_jid));
+	origin.send(refusal.presence(st, stanza, code, sentence, room_jid, service.lobby_of(room_jid)));
 	return true;
 end
 
@@ -187,10 +187,8 @@ local function appoint(event)
 	local room, occupant = event.room, event.occupant;
 	if service.is_system(event.stanza.attr.from) then return; end
 	local _, own = service.person_of(event.origin);
+	-- also past a lobby that a moderator's client has switched on: the service has admitted them
 	local affiliation = own.answer.affiliation;
-	-- a plain member must not slip past the lobby: there a moderator gives the affiliation
-	local in_lobby = room:get_members_only() and not room:get_affiliation(occupant.bare_jid);
-	if affiliation ~= "owner" and in_lobby then return; end
 	set_quietly(room, occupant.bare_jid, affiliation);
 	occupant.role = room:get_default_role(affiliation);
 end

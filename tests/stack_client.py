@@ -27,8 +27,9 @@ class StackClient:
         return dict(answer.json())
 
     def session(self, **body: Any) -> dict[str, Any]:
-        """Create a session, open at once unless it is planned."""
-        return self.make("/sessions", body)
+        """Create a session, open at once unless it is planned. Nobody has to be admitted unless
+        `waiting_room` says so."""
+        return self.make("/sessions", {"waiting_room": False, **body})
 
     def invite(self, session: dict[str, Any], role: str, **body: Any) -> dict[str, Any]:
         """Invite one person and return them with their link."""

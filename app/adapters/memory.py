@@ -76,6 +76,12 @@ class MemoryRooms:
         present = live.occupants.pop(participant_id, None) is not None
         return {"present": present, "kicked": int(present)}
 
+    def _admit(self, room: str, participant_id: str) -> dict[str, Any]:
+        return {"present": False}
+
+    def _deny(self, room: str, participant_id: str, reason: str = "") -> dict[str, Any]:
+        return self._kick(room, participant_id, reason)
+
     def _end(self, room: str, reason: str = "") -> dict[str, Any]:
         return {"existed": self.rooms.pop(room, None) is not None}
 
@@ -140,6 +146,8 @@ class MemoryRooms:
 
 _HANDLERS: dict[str, Any] = {
     "kick": MemoryRooms._kick,
+    "admit": MemoryRooms._admit,
+    "deny": MemoryRooms._deny,
     "end": MemoryRooms._end,
     "affiliate": MemoryRooms._affiliate,
     "message": MemoryRooms._message,

@@ -40,6 +40,9 @@ EVENT_TYPES: dict[str, EventType] = {
             "A person was removed: for good, or until a moment.",
             (*_PERSON, "until"),
         ),
+        EventType("participant.waiting", "A person waits to be admitted to the room.", _PERSON),
+        EventType("participant.admitted", "A moderator let a person in.", (*_PERSON, "by")),
+        EventType("participant.denied", "A moderator did not let a person in.", (*_PERSON, "by")),
         EventType(
             "participant.refused", "A person was refused an entry or an act.", (*_PERSON, "code")
         ),

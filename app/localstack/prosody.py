@@ -37,6 +37,7 @@ class ProsodyOptions:
         "teleconsult_control",
         "teleconsult_conduct",
         "teleconsult_avmoderation",
+        "teleconsult_waiting",
     )
     log_level: str = "info"
     extra: Mapping[str, Value] = field(default_factory=dict)
@@ -106,6 +107,8 @@ class Prosody(Part):
             options(self._host_options()),
             f'Component "{names.MUC}" "muc"',
             options(self._muc_options()),
+            f'Component "{names.LOBBY}" "muc"',
+            options(self._lobby_options()),
             f'Component "{names.FOCUS}"',
             options({"component_secret": self._secrets.focus}),
             f'Component "{names.GATEWAY}"',
@@ -169,6 +172,7 @@ class Prosody(Part):
             "teleconsult_audience": names.TOKEN_AUDIENCE,
             "teleconsult_gateway": names.GATEWAY,
             "teleconsult_focus": names.FOCUS,
+            "teleconsult_lobby": names.LOBBY,
             "teleconsult_hidden_domain": names.RECORDER_DOMAIN,
             "teleconsult_av_moderation": names.AV_MODERATION,
         }
@@ -208,4 +212,13 @@ class Prosody(Part):
             "muc_room_default_public_jids": True,
             # The default of 100 swaps rooms in use out, at 10 to 40 times the cost of a join.
             "muc_room_cache_size": 10_000,
+        }
+
+    def _lobby_options(self) -> dict[str, Value]:
+        ours = ["teleconsult_lobby"] if self.settings.with_our_modules else []
+        return {
+            "modules_enabled": ours,
+            # The module makes the rooms: the MUC would make the first to come an owner.
+            "restrict_room_creation": True,
+            "muc_room_locking": False,
         }

@@ -124,7 +124,8 @@ Teleconsult is up.
   client id      {facts["client_id"]}
   client secret  {facts["client_secret"]}
 
-Open these in two windows of a browser on this machine and press the button in each:
+Open these in two windows of a browser on this machine and press the button in each. The patient
+waits to be let in: press "Let in" in the doctor's window.
 
   doctor         {facts["doctor_link"]}
   patient        {facts["patient_link"]}

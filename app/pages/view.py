@@ -19,13 +19,14 @@ ROLE_KEYS: Mapping[str, str] = {
 }
 # Every state a page can be in; `state.<name>.title` and `.text` exist for each in every catalogue.
 STATES = (
-    "too-early", "waiting", "devices", "devices-refused", "connecting", "left", "ended",
-    "cancelled", "removed", "link-expired", "link-revoked", "link-unknown", "room-full",
-    "already-connected", "replaced", "unreachable", "unsupported", "failed",
+    "too-early", "waiting", "queue", "denied", "devices", "devices-refused", "connecting", "left",
+    "ended", "cancelled", "removed", "link-expired", "link-revoked", "link-unknown",
+    "room-full", "already-connected", "replaced", "unreachable", "unsupported", "failed",
 )  # fmt: skip
 # Barrier codes of `app.participants.seats` -> states; any other visit begins in the lobby.
 BARRIER_STATES: Mapping[str, str] = {
     "removed": "removed",
+    "denied": "denied",
     "session-ended": "ended",
     "session-cancelled": "cancelled",
     "too-early": "too-early",
@@ -143,9 +144,16 @@ def _data(visit: Visit, me: Person, stream_url: str, now: datetime) -> dict[str,
         "opensAt": _iso(visit.opens_at),
         # Where changes are pushed from; empty: the page asks.
         "streamUrl": stream_url,
+        "letInBy": _lets_in(visit),
         # The phone's clock may be wrong; the countdown runs on ours.
         "now": _iso(now),
     }
+
+
+def _lets_in(visit: Visit) -> str | None:
+    """Return the name of who will probably let this person in."""
+    by_role = {role: name for name, role in reversed(visit.others)}
+    return by_role.get("doctor") or by_role.get("nurse")
 
 
 def _iso(at: datetime | None) -> str | None:

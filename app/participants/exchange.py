@@ -9,9 +9,10 @@ from app.audit import service as audit
 from app.audit.service import Actor
 from app.errors import DomainError
 from app.ids import new_id
-from app.participants import links
+from app.participants import links, waiting
 from app.participants.seats import Seat
 from app.participants.tokens import JitsiToken, meeting_links, mint
+from app.participants.waiting import Place
 from app.services import Services
 from app.settings import Settings
 
@@ -39,13 +40,17 @@ def state(services: Services, code: str, *, now: datetime) -> dict[str, Any]:
     """
     with services.database.statements() as db:
         seat = _seat(db, code, now)
-    barrier = seat.barrier(early_join_s=services.settings.early_join_s, now=now)
+        barrier = seat.barrier(early_join_s=services.settings.early_join_s, now=now)
+        place = _place(db, services, seat, barrier, now)
+        message = waiting.told(db, seat) if barrier == "denied" else None
     reason = links.waiting_reason(seat, barrier)
     return {
         "session_state": seat.session_state,
         "participant_state": seat.participant_state,
         "may_enter": not reason,
         "reason": reason,
+        "waiting": place and place.shown(),
+        "message": message,
     }
 
 
@@ -73,7 +78,7 @@ def _enter(db: Connection, services: Services, seat: Seat, now: datetime) -> dic
         raise
     reason = links.waiting_reason(seat, barrier)
     if reason:
-        return _waiting(seat, reason, settings)
+        return _waiting(seat, reason, settings, _place(db, services, seat, barrier, now))
     token = mint(
         seat, signer=services.keys.signer(now), settings=settings, token_id=new_id(), now=now
     )
@@ -81,12 +86,22 @@ def _enter(db: Connection, services: Services, seat: Seat, now: datetime) -> dic
     return _ready(seat, token, settings)
 
 
-def _waiting(seat: Seat, reason: str, settings: Settings) -> dict[str, Any]:
+def _place(
+    db: Connection, services: Services, seat: Seat, barrier: str, now: datetime
+) -> Place | None:
+    """Note a sign of life of who waits to be admitted, and return where they stand."""
+    if barrier != "not-admitted":
+        return None
+    return waiting.attend(db, services.database, seat, now=now)
+
+
+def _waiting(seat: Seat, reason: str, settings: Settings, place: Place | None) -> dict[str, Any]:
     return {
         "state": "waiting",
         "reason": reason,
         "opens_at": seat.opens_at(settings.early_join_s),
         "poll_s": POLL_S,
+        **({"waiting": place.shown()} if place else {}),
     }
 
 

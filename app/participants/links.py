@@ -156,6 +156,8 @@ def require_valid(seat: Seat, barrier: str) -> None:
         raise Gone(f"This session is {seat.session_state}.", code=f"session_{seat.session_state}")
     if barrier == "removed":
         raise Forbidden("You were removed from this session.", code="participant_removed")
+    if barrier == "denied":
+        raise Forbidden("You were not admitted to this session.", code="participant_denied")
     if barrier in ("link-revoked", "link-expired"):
         raise Gone(
             "This link is no longer valid; use the newest one you were sent.",
@@ -163,7 +165,9 @@ def require_valid(seat: Seat, barrier: str) -> None:
         )
 
 
-FINAL = ("session-ended", "session-cancelled", "removed", "link-revoked", "link-expired")
+FINAL = (
+    "session-ended", "session-cancelled", "removed", "denied", "link-revoked", "link-expired",
+)  # fmt: skip
 
 
 def waiting_reason(seat: Seat, barrier: str) -> str:

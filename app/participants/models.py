@@ -72,6 +72,34 @@ class Link(Base):
     created_at: Mapped[datetime]
 
 
+class Waiting(Base):
+    """One person's way through the waiting room of their session; nobody without a row waits.
+
+    Once admitted they stay so, until somebody denies them or removes them.
+    """
+
+    __tablename__ = "waiting"
+    __table_args__ = (
+        CheckConstraint("state IN ('waiting', 'admitted', 'denied')", name="state"),
+        Index("ix_waiting_queue", "session_id", "state", "since", "participant_id"),
+    )
+
+    participant_id: Mapped[UUID] = mapped_column(
+        ForeignKey("teleconference.participants.id"), primary_key=True
+    )
+    organisation_id: Mapped[UUID] = mapped_column(ForeignKey("teleconference.organisations.id"))
+    session_id: Mapped[UUID] = mapped_column(ForeignKey("teleconference.sessions.id"))
+    state: Mapped[str]
+    since: Mapped[datetime]
+    # Each sign of life moves it on; when it has passed, the person is not in the queue.
+    present_until: Mapped[datetime]
+    decided_at: Mapped[datetime | None]
+    decided_by_kind: Mapped[str | None]
+    decided_by: Mapped[str | None]
+    # What a denied person is told; for their eyes only.
+    message: Mapped[str | None]
+
+
 class Attendance(Base):
     """One stay of one connection in the room, as Prosody saw it."""
 

@@ -9,6 +9,7 @@ from app.web.schemas import ONE_LINE, Flag, In, Moment, Out, PageIn, PageOut, Te
 
 LOCALES = ("en", "de", "fr")
 ROLES = [str(role) for role in Role]
+REASONS_TO_WAIT = ("too-early", "not-admitted", "waiting-for-host")
 STATES = ("invited", "joined", "left", "removed")
 # RFC 5321 allows control characters in quotes; no mail server takes them.
 EMAIL = [validate.Length(max=254), ONE_LINE]
@@ -94,13 +95,30 @@ class MeetingOut(Out):
     websocket_url = fields.String(required=True)
 
 
+class PlaceOut(Out):
+    """Where somebody stands in the queue of the waiting room."""
+
+    place = fields.Integer(required=True, metadata={"description": "1 is next."})
+    ahead = fields.Integer(required=True)
+    estimate_s = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Seconds until they are let in, by the pace of this session's latest"
+            " admissions; null when there is no ground to say."
+        },
+    )
+    since = Moment(required=True)
+
+
 class EntryOut(Out):
     """`ready` with a Jitsi token and where to use it, or `waiting` with the reason."""
 
     state = fields.String(required=True, validate=validate.OneOf(["ready", "waiting"]))
-    reason = fields.String(validate=validate.OneOf(["too-early", "waiting-for-host"]))
+    reason = fields.String(validate=validate.OneOf(REASONS_TO_WAIT))
     opens_at = Moment(allow_none=True)
     poll_s = fields.Integer(metadata={"description": "Seconds until asking again."})
+    waiting = fields.Nested(PlaceOut, allow_none=True)
     room = fields.String()
     jwt = fields.String()
     expires_at = Moment()
@@ -121,3 +139,9 @@ class DoorOut(Out):
     participant_state = fields.String(required=True, validate=validate.OneOf(STATES))
     may_enter = fields.Boolean(required=True)
     reason = fields.String(required=True)
+    waiting = fields.Nested(PlaceOut, required=True, allow_none=True)
+    message = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "What a moderator told the person who was denied."},
+    )

@@ -46,6 +46,9 @@ class Seat:
     host_present: bool
     # What the organisation decided for this kind of visit; None leaves it to the deployment.
     early_join_s: int | None = None
+    waiting_room: bool = False
+    # What was decided about this person in the waiting room; '' when they never came to it.
+    admission: str = ""
 
     @cached_property
     def permissions(self) -> frozenset[Permission]:
@@ -87,7 +90,17 @@ class Seat:
         opens_at = self.opens_at(early_join_s)
         if self.session_state == "scheduled" and opens_at is not None and now < opens_at:
             return "too-early"
-        return ""
+        return self.waiting_barrier
+
+    @property
+    def waiting_barrier(self) -> str:
+        """What the waiting room has against this person, or ''. It is asked last: nobody waits at
+        a door that is not open."""
+        if self.is_host:
+            return ""
+        if self.admission == "denied":
+            return "denied"
+        return "not-admitted" if self.waiting_room and self.admission != "admitted" else ""
 
 
 def code_hash(code: str) -> bytes:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from app.audit import service as audit
 from app.audit.service import Actor
+from app.participants import waiting
 from app.participants.permissions import Permission
 from app.participants.seats import Seat, seat_by_link
 from app.rooms.schemas import Question
@@ -30,6 +31,8 @@ TEXTS = {
     "session-ended": "This session has ended.",
     "session-cancelled": "This session was cancelled.",
     "too-early": "This session is not open yet.",
+    "not-admitted": "Please wait until you are let in.",
+    "denied": "You were not let into this session.",
 }
 HAS_BEEN_INSIDE = ("joined", "left")
 ROOM = select(CareSession.id, CareSession.organisation_id)
@@ -49,7 +52,11 @@ def decide(services: Services, question: Question, *, now: datetime) -> dict[str
             return _allowed(seat)
         if seat is None and not _room_exists(db, question.room):
             code = "unknown-room"
-        _audit(db, question, seat, code, now)
+        if seat is not None and code == "not-admitted":
+            # No refusal: they have come to the waiting room, which tells of it by itself.
+            waiting.attend(db, services.database, seat, now=now)
+        else:
+            _audit(db, question, seat, code, now)
         return {"allow": False, "code": code, "text": TEXTS[code]}
 
 
@@ -70,7 +77,7 @@ def _barrier(seat: Seat | None, question: Question, early_join_s: int, now: date
     # hour: a lost network at the wrong moment must not end a long consultation. Revoking the link
     # or removing the person does end it, because somebody decided that.
     if barrier == "link-expired" and _is_coming_back(seat):
-        return ""
+        return seat.waiting_barrier
     return barrier
 
 
@@ -87,6 +94,7 @@ def _allowed(seat: Seat) -> dict[str, Any]:
         "affiliation": "owner" if Permission.MODERATE in seat.permissions else "member",
         "host": seat.is_host,
         "capacity": seat.capacity,
+        "waiting_room": seat.waiting_room,
         "permissions": sorted(seat.permissions),
     }
 

@@ -18,8 +18,10 @@ from app.rooms.models import RoomCommand
 from app.rooms.orders import (
     FIRST_REPEAT_S,
     Target,
+    admit,
     affiliate,
     carry_out,
+    deny,
     end,
     kick,
     order,
@@ -29,7 +31,9 @@ from app.rooms.reconcile import reconcile_latest
 from app.services import Services
 from app.sessions.models import CareSession
 
-__all__ = ["Target", "affiliate", "carry_out", "end", "kick", "order", "say", "sweep"]
+__all__ = [
+    "Target", "admit", "affiliate", "carry_out", "deny", "end", "kick", "order", "say", "sweep",
+]  # fmt: skip
 
 log = structlog.get_logger()
 
@@ -38,7 +42,7 @@ MOST_ATTEMPTS = 60  # most of an hour, counting only attempts while a gateway li
 KEPT_AFTER_END = timedelta(hours=1)
 SWEEP_AT_ONCE = 20
 # Somebody may be in a room who must not be; the others can wait.
-URGENT = ("kick", "end")
+URGENT = ("kick", "deny", "end")
 # Said of a moment: a minute later people may have good reason to be heard.
 OF_A_MOMENT = ("mute", "unmute")
 A_MOMENT = timedelta(seconds=30)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.audit import service as audit
 from app.audit.service import Actor
 from app.events import service as events
+from app.participants import waiting
 from app.sessions import service as sessions
 
 
@@ -93,6 +94,18 @@ class Left:
     def tell(self, db: Session, now: datetime) -> None:
         """Append the event and the audit entry."""
         _tell(db, "participant.left", self.person, {"reason": self.reason}, now)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftLobby:
+    """A person's client no longer waits. No event: they keep their place for a while."""
+
+    person: Person
+    at: datetime
+
+    def tell(self, db: Session, now: datetime) -> None:
+        """Take them out of the queue."""
+        waiting.gone(db, participant_id=self.person.id, at=self.at)
 
 
 @dataclass(frozen=True, slots=True)

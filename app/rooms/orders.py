@@ -5,7 +5,7 @@ once after the commit, and repeated by the relay's sweep until the room confirms
 be carried out twice without harm. A message is the exception: it is said now or not at all.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,6 +31,8 @@ log = structlog.get_logger()
 
 # The first repeat leaves time for the try that follows the commit.
 FIRST_REPEAT_S = 5
+
+DECISIONS = ("admit", "deny")
 
 # Built once, and run without the ORM: a kick waits for them.
 WRITE = insert(RoomCommand)
@@ -79,6 +81,24 @@ def kick(
     return _order_in(db, target, "kick", args, now)
 
 
+def admit(db: Session, target: Target, *, participant_id: UUID, now: datetime) -> RoomOrder:
+    """Order that a client in the lobby is asked in; whether it may, the room asks us again.
+
+    What was decided before about the same person, and not heard, would undo this one.
+    """
+    _drop_pending(db, target, participant_id, DECISIONS, now)
+    return _order_in(db, target, "admit", {"participant_id": str(participant_id)}, now)
+
+
+def deny(
+    db: Session, target: Target, *, participant_id: UUID, reason: str, now: datetime
+) -> RoomOrder:
+    """Order that a person is put out of the lobby, and of the room if they are in it."""
+    _drop_pending(db, target, participant_id, DECISIONS, now)
+    args = {"participant_id": str(participant_id), **_reason(reason)}
+    return _order_in(db, target, "deny", args, now)
+
+
 def end(db: Session, target: Target, *, reason: str, now: datetime) -> RoomOrder:
     """Order that the room is closed for everybody."""
     return _order_in(db, target, "end", _reason(reason), now)
@@ -97,7 +117,7 @@ def affiliate(
     An older order about the same person that still waits is dropped: carried out later than this
     one, it would undo it.
     """
-    _drop_waiting_affiliations(db, target, participant_id, now)
+    _drop_pending(db, target, participant_id, ("affiliate",), now)
     args = {
         "participant_id": str(participant_id),
         "affiliation": "owner" if Permission.MODERATE in permissions else "member",
@@ -191,14 +211,14 @@ def _reason(reason: str) -> dict[str, Any]:
     return {"reason": reason} if reason else {}
 
 
-def _drop_waiting_affiliations(
-    db: Session, target: Target, participant_id: UUID, now: datetime
+def _drop_pending(
+    db: Session, target: Target, participant_id: UUID, names: Sequence[str], now: datetime
 ) -> None:
     db.execute(
         update(RoomCommand)
         .where(
             RoomCommand.session_id == target.session_id,
-            RoomCommand.name == "affiliate",
+            RoomCommand.name.in_(names),
             RoomCommand.state == "pending",
             RoomCommand.args["participant_id"].astext == str(participant_id),
         )

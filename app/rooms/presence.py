@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.rooms import deeds
 from app.rooms.deeds import Opened
 from app.rooms.models import RoomEvent
-from app.rooms.news import Refused
+from app.rooms.news import LeftLobby, Refused
 from app.rooms.register import SAME_MOMENT, Register, Stay, people_in, rooms_left_open
 from app.rooms.schemas import Fact, FactIn
 
@@ -127,6 +127,12 @@ def _on_created(register: Register, fact: Fact, source: str) -> None:
         register.news.append(Opened(room))
 
 
+def _on_lobby_left(register: Register, fact: Fact, source: str) -> None:
+    person = fact.participant_id and register.people.get(fact.participant_id)
+    if person:
+        register.news.append(LeftLobby(person, fact.at))
+
+
 def _on_destroyed(register: Register, fact: Fact, source: str) -> None:
     """Close what is left of the room: its own events come before, so these were lost."""
     room = register.rooms.get(fact.room)
@@ -151,4 +157,5 @@ HANDLERS: dict[str, Callable[[Register, Fact, str], None]] = {
     "participant.left": _on_left,
     "participant.refused": _on_refused,
     **deeds.HANDLERS,
+    "lobby.left": _on_lobby_left,
 }

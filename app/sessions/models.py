@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base
@@ -34,6 +34,8 @@ class CareSession(Base):
     capacity: Mapped[int]
     # The kind of its appointment, if it has one: the organisation may have rules for it.
     visit_type: Mapped[str | None]
+    # Whether somebody who may not enter without a host waits until a moderator admits them.
+    waiting_room: Mapped[bool] = mapped_column(server_default=true())
     planned_start: Mapped[datetime | None]
     planned_end: Mapped[datetime | None]
     started_at: Mapped[datetime | None]

@@ -3,10 +3,14 @@
 from marshmallow import fields, validate
 
 from app.sessions.states import State
-from app.web.schemas import Count, In, Moment, Out, PageIn, PageOut, Text
+from app.web.schemas import Count, Flag, In, Moment, Out, PageIn, PageOut, Text
 
 KINDS = ("consultation", "emergency")
 MAX_CAPACITY = 100
+WAITING_ROOM_MEANS = (
+    "Who may not enter without a host waits until a moderator admits them. Otherwise they come in"
+    " as soon as a host is there."
+)
 
 
 class SessionIn(In):
@@ -16,6 +20,11 @@ class SessionIn(In):
     planned_start = Moment(load_default=None, allow_none=True)
     planned_end = Moment(load_default=None, allow_none=True)
     capacity = Count(validate=validate.Range(1, MAX_CAPACITY))
+    waiting_room = Flag(
+        metadata={
+            "description": f"{WAITING_ROOM_MEANS} Left out, the organisation's policy decides."
+        }
+    )
     reference = Text(
         load_default=None,
         allow_none=True,
@@ -30,6 +39,7 @@ class SessionPatch(In):
     planned_start = Moment(allow_none=False)
     planned_end = Moment(allow_none=True)
     capacity = Count(validate=validate.Range(1, MAX_CAPACITY))
+    waiting_room = Flag(metadata={"description": WAITING_ROOM_MEANS})
     reference = Text(allow_none=True, longest=64)
 
 
@@ -42,6 +52,7 @@ class SessionOut(Out):
     reference = fields.String(allow_none=True)
     room_name = fields.String(required=True)
     capacity = fields.Integer(required=True)
+    waiting_room = fields.Boolean(required=True)
     planned_start = Moment(allow_none=True)
     planned_end = Moment(allow_none=True)
     started_at = Moment(allow_none=True)

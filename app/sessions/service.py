@@ -14,6 +14,7 @@ from app.audit.service import Actor
 from app.errors import Conflict, Invalid, NotFound, Stale
 from app.events import service as events
 from app.ids import new_id, new_room_name
+from app.sessions import waiting_rooms
 from app.sessions.models import CareSession
 from app.sessions.states import FOLLOWED_BY, OVER, State, Step, refusal, sources_of, target_of
 
@@ -32,6 +33,7 @@ def create(
     now: datetime,
     kind: str,
     capacity: int,
+    waiting_room: bool | None = None,
     planned_start: datetime | None = None,
     planned_end: datetime | None = None,
     reference: str | None = None,
@@ -52,6 +54,7 @@ def create(
         room_name=new_room_name(),
         capacity=capacity,
         visit_type=visit_type,
+        waiting_room=waiting_rooms.decided(db, organisation_id, visit_type, waiting_room),
         planned_start=planned_start,
         planned_end=planned_end,
         started_at=None if planned_start else now,

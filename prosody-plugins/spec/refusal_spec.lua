@@ -43,6 +43,40 @@ describe("refusal.presence", function ()
 	end
 end);
 
+describe("refusal.presence for who has to wait", function ()
+	local function told(lobby_jid)
+		local found = { inside = {}; beside = {} };
+		local function list(into) return function (_, child) table.insert(into, child); end; end
+		local st = {
+			stanza = function (name, attr)
+				return { text = function (_, text) return { name = name; xmlns = attr and attr.xmlns; text = text }; end };
+			end;
+			error_reply = function (_, kind, condition)
+				found.kind, found.condition = kind, condition;
+				return {
+					get_child = function () return { add_child = list(found.inside) }; end;
+					add_child = list(found.beside);
+				};
+			end;
+		};
+		refusal.presence(st, "stanza", "not-admitted", nil, "r@muc", lobby_jid);
+		return found;
+	end
+
+	it("names the lobby where old and new clients look for it", function ()
+		local found = told("r@lobby");
+		assert.same({ "auth", "registration-required" }, { found.kind, found.condition });
+		assert.same({ { name = "lobbyroom"; xmlns = "http://jitsi.org/jitmeet"; text = "r@lobby" } }, found.inside);
+		assert.same({ { name = "lobbyroom"; text = "r@lobby" } }, found.beside);
+	end);
+
+	it("is a plain refusal where there is no lobby", function ()
+		local found = told(nil);
+		assert.same({ "cancel", "not-allowed" }, { found.kind, found.condition });
+		assert.same({}, found.beside);
+	end);
+end);
+
 describe("refusal.conference", function ()
 	it("carries the child that Jitsi clients look for", function ()
 		local st, built = stanza_library();

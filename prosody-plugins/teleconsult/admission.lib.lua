@@ -43,6 +43,7 @@ function admission.read(answer, participant_id)
 		affiliation = answer.affiliation;
 		host = answer.host;
 		capacity = answer.capacity;
+		waiting_room = answer.waiting_room == true;
 		permissions = as_set(answer.permissions);
 	};
 end

@@ -60,6 +60,8 @@ end
 local ARGUMENTS = {
 	kick = { room = is_room; participant_id = is_text; reason = optional(is_text);
 		ban = optional(is_boolean); ban_until = optional(is_moment) };
+	admit = { room = is_room; participant_id = is_text };
+	deny = { room = is_room; participant_id = is_text; reason = optional(is_text) };
 	["end"] = { room = is_room; reason = optional(is_text) };
 	affiliate = { room = is_room; participant_id = is_text; affiliation = is_affiliation; permissions = optional(are_flags) };
 	message = { room = is_room; text = is_text; participant_id = optional(is_text) };

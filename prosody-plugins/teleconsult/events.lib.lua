@@ -61,6 +61,11 @@ function Shapes:left(node, state, record, reason)
 	return event;
 end
 
+-- Somebody who waited in the lobby does not any more, for whatever reason.
+function Shapes:lobby_left(node, record)
+	return about(self, "lobby.left", node, nil, record);
+end
+
 -- state is nil when the room does not exist; participant_id is "" when nobody proved to be one.
 function Shapes:refused(node, state, participant_id, code, connection)
 	local event = base(self, "participant.refused", node, state);

@@ -6,6 +6,7 @@ local text = module:require "teleconsult/text";
 local refusal = {};
 
 local XMLNS_FOCUS = "http://jitsi.org/protocol/focus";
+local XMLNS_JITMEET = "http://jitsi.org/jitmeet";
 local LONGEST_TEXT = 200; -- bytes of a sentence from outside
 
 -- code = { sentence, number shown by Jitsi's web app for a refused conference request }
@@ -13,15 +14,19 @@ local KNOWN = {
 	["already-connected"] = { "This link is already in use on another connection.", 409 };
 	["banned"] = { "You were removed from this room.", 403 };
 	["chat-not-allowed"] = { "You may not write in this session.", 403 };
+	["denied"] = { "You were not let into this session.", 403 };
 	["end-not-allowed"] = { "You may not end this session.", 403 };
 	["files-not-allowed"] = { "You may not share files in this session.", 403 };
 	["full"] = { "The room is full.", 409 };
 	["nick-change"] = { "A nickname cannot be changed during a session.", 403 };
 	["nick-taken"] = { "This nickname is in use.", 409 };
 	["no-conference"] = { "The room was not opened by an admitted conference request.", 403 };
+	["no-knock"] = { "Nobody was told to wait here on this connection.", 403 };
+	["not-admitted"] = { "Please wait until you are let in.", 403 };
 	["not-gateway"] = { "Only the service itself gives this command.", 403 };
 	["not-moderator"] = { "Only who moderates this room may do this.", 403 };
 	["not-offered"] = { "This is not offered here.", 403 };
+	["not-waiting"] = { "This person does not wait.", 404 };
 	["no-token"] = { "A token of this service is needed.", 401 };
 	["recording-not-allowed"] = { "You may not ask for a recording of this session.", 403 };
 	["removed"] = { "You were removed from this session.", 403 };
@@ -50,7 +55,18 @@ end
 -- To a join. Jitsi clients tell people about a full room only by this condition, and show the text of not-allowed.
 local CONDITIONS = { ["full"] = "service-unavailable"; ["nick-taken"] = "conflict" };
 
-function refusal.presence(st, stanza, code, sentence, room_jid)
+-- Who has to wait is sent to the lobby, in the words of Jitsi's own: old clients look for its address beside the error, new
+-- ones inside.
+local function to_the_lobby(st, stanza, code, sentence, room_jid, lobby_jid)
+	local reply = st.error_reply(stanza, "auth", "registration-required", refusal.text(code, sentence), room_jid);
+	reply:get_child("error"):add_child(st.stanza("lobbyroom", { xmlns = XMLNS_JITMEET }):text(lobby_jid));
+	reply:add_child(st.stanza("lobbyroom"):text(lobby_jid));
+	return reply;
+end
+
+-- lobby_jid: nil without a lobby
+function refusal.presence(st, stanza, code, sentence, room_jid, lobby_jid)
+	if code == "not-admitted" and lobby_jid then return to_the_lobby(st, stanza, code, sentence, room_jid, lobby_jid); end
 	local condition = CONDITIONS[code] or "not-allowed";
 	return st.error_reply(stanza, "cancel", condition, refusal.text(code, sentence), room_jid);
 end

@@ -26,6 +26,7 @@ local token = module:require "teleconsult/token";
 local wire = module:require "teleconsult/wire";
 
 local ENDED_ROOMS = 1000; -- remembered at most
+local KEPT_OUT = 10000; -- the same
 
 local function constant_time_equals(a, b)
 	if hashes.equals then return hashes.equals(a, b); end
@@ -42,6 +43,8 @@ local function shared_state()
 	if not state.source then
 		state.source = uuid.generate();
 		state.generation = 0; -- raised by every command that may change somebody's right to be in a room
+		-- participant id -> true: not admitted, by the API's last word; what a token says does not count then
+		state.kept_out = cache.new(KEPT_OUT);
 		state.ended = cache.new(ENDED_ROOMS); -- room node -> true, until the API allows somebody in again
 	end
 	return state;
@@ -138,6 +141,7 @@ local function without_api(who, node, reason)
 	if when_down == "closed" then return { allow = false; code = "unavailable"; is_local = true }; end
 	local policy = admission.from_token(who, node, os.time(), capacity);
 	if service.state.ended:get(node) then policy = { allow = false; code = "session-ended" }; end
+	if service.state.kept_out:get(who.participant_id) then policy = { allow = false; code = "unavailable" }; end
 	policy.is_local = true;
 	return policy;
 end
@@ -147,6 +151,8 @@ local function is_banned(who)
 	local bans = service.state.bans;
 	return bans ~= nil and bans:holds(who.participant_id);
 end
+
+local WAITS = { ["not-admitted"] = true; ["denied"] = true };
 
 local function question(stage, who, node)
 	return {
@@ -167,11 +173,18 @@ function service.ask(stage, who, room_jid)
 	if policy and policy.allow and generation == service.state.generation then
 		service.state.ended:set(node, nil);
 	end
+	if policy then service.state.kept_out:set(who.participant_id, WAITS[policy.code]); end
 	policy = policy or without_api(who, node, reason or "malformed");
 	if policy.allow and is_banned(who) then policy = { allow = false; code = "banned"; is_local = true }; end
 	policy.generation, policy.at = generation, time.monotonic();
 	policy.room, policy.token_id = room_jid, who.token_id;
 	return policy;
+end
+
+-- Where who is not admitted to a room waits; nil without a lobby.
+function service.lobby_of(room_jid)
+	local lobby = service.state.lobby;
+	return lobby and jid.join(jid.node(room_jid), lobby.host);
 end
 
 -- Report a refusal that the API did not decide itself (those it records on its own).

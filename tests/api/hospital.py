@@ -50,8 +50,9 @@ class Hospital:
         return self.call("DELETE", path, **options)
 
     def new_session(self, **body: Any) -> dict[str, Any]:
-        """Create a session, open at once unless `planned_start` is given."""
-        answer = self.post("/sessions", json=body)
+        """Create a session, open at once unless `planned_start` is given. Nobody has to be admitted
+        unless `waiting_room` says so."""
+        answer = self.post("/sessions", json={"waiting_room": False, **body})
         assert answer.status_code == 201, answer.text
         return dict(answer.get_json())
 

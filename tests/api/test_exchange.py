@@ -2,6 +2,7 @@
 
 import logging
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -183,7 +184,8 @@ class TestState:
         session = alice.new_session()
         guest = alice.invite(session["id"])
         path = f"/j/{code_of(guest)}/state"
-        state = {"session_state": "active", "participant_state": "invited"}
+        state: dict[str, Any] = {"session_state": "active", "participant_state": "invited"}
+        state |= {"waiting": None, "message": None}
         waiting = {**state, "may_enter": False, "reason": "waiting-for-host"}
         assert app.test_client().get(path).get_json() == waiting
         prosody.tell(invite(services, alice, session, "nurse").joined())

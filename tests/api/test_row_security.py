@@ -40,6 +40,8 @@ def furnished(alice: Hospital, services: Services, prosody: Prosody) -> Hospital
     prosody.tell(doctor.joined())
     other = alice.invite(session["id"])
     alice.app.test_client().post(f"/j/{code_of(other)}/token")
+    waits = alice.invite(alice.new_session(waiting_room=True)["id"])
+    alice.app.test_client().post(f"/j/{code_of(waits)}/token")
     hook = alice.post("/webhooks", json={"url": "https://a.example/"}).get_json()
     key = {"Idempotency-Key": "k"}
     alice.post("/sessions", json={}, headers=key)

@@ -82,7 +82,7 @@ class Load:
 
     def _consultation(self, chance: random.Random) -> None:
         """Plan, invite, meet, and sometimes put somebody out and end it."""
-        session = self._insist("POST", "/sessions", {})
+        session = self._insist("POST", "/sessions", {"waiting_room": False})
         self.promised.sessions.append(session["id"])
         # Nobody is written to about a session that is over by then.
         is_ended = chance.random() < 0.5

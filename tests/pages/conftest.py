@@ -32,6 +32,7 @@ FINAL = {
     "session-ended": (410, "session_ended"),
     "session-cancelled": (410, "session_cancelled"),
     "link-revoked": (410, "link_revoked"),
+    "denied": (403, "participant_denied"),
 }
 CHROMIUM = [
     "--headless=new",
@@ -70,6 +71,14 @@ class LinkService:
     # What is pushed to the page's stream, one state at a time; None ends the stream.
     pushes: "Queue[str | None]" = field(default_factory=Queue)
     streams: int = 0
+    # In the waiting room: people ahead, the estimate in seconds, what a denied person is told.
+    ahead: int = 0
+    estimate_s: int | None = None
+    message: str | None = None
+    # For a moderator: who waits; and who was let in by the page.
+    queue: list[str] = field(default_factory=list)
+    admitted: list[str] = field(default_factory=list)
+    permissions: list[str] = field(default_factory=lambda: ["share_screen"])
     others: list[tuple[str, str]] = field(default_factory=lambda: [("Dr. Ada Keller", "doctor")])
 
     def find(self, code: str) -> LinkView:
@@ -104,7 +113,7 @@ class LinkService:
         if self.reason:
             opens_at = self.opens_at and self.opens_at.isoformat()
             waiting = {"state": "waiting", "reason": self.reason, "opens_at": opens_at}
-            return _json({**waiting, "poll_s": 0.1})
+            return _json({**waiting, "poll_s": 0.1, "waiting": self.place(self.reason)})
         self.tokens += 1
         return _json(self._ready())
 
@@ -123,7 +132,28 @@ class LinkService:
 
     def _state(self, reason: str) -> dict[str, Any]:
         states = {"session_state": "active", "participant_state": "invited"}
-        return {**states, "may_enter": not reason, "reason": reason}
+        about = {"reason": reason, "waiting": self.place(reason), "message": self.message}
+        return {**states, "may_enter": not reason, **about}
+
+    def place(self, reason: str) -> dict[str, Any] | None:
+        if reason != "not-admitted":
+            return None
+        place = {"place": self.ahead + 1, "ahead": self.ahead, "estimate_s": self.estimate_s}
+        return {**place, "since": "2030-05-14T12:30:00Z"}
+
+    def waiting(self) -> Response:
+        people = [
+            {"participant_id": name, "display_name": name, "waited_s": 60 * number}
+            for number, name in enumerate(self.queue)
+        ]
+        return _json({"items": people})
+
+    def admit(self, name: str) -> Response:
+        if name not in self.queue:
+            return _json({"code": "not_waiting", "status": 409}, 409)
+        self.queue.remove(name)
+        self.admitted.append(name)
+        return _json({"state": "admitted"})
 
     def _ready(self) -> dict[str, Any]:
         return {
@@ -132,7 +162,7 @@ class LinkService:
             "jwt": f"token-{self.tokens}",
             "display_name": "Max",
             "role": self.role,
-            "permissions": ["share_screen"],
+            "permissions": self.permissions,
             "language": "en",
             "jitsi": {"public_url": self.jitsi_public_url, "domain": "d", "muc": "m", "focus": "f"},
         }
@@ -167,6 +197,10 @@ def app(service: LinkService) -> Flask:
         lambda code: down if service.down else service.state()
     )
     app.get("/stream/j/<code>", endpoint="stream")(lambda code: service.stream())
+    app.get("/j/<code>/waiting", endpoint="waiting")(lambda code: service.waiting())
+    app.post("/j/<code>/waiting/<name>/admit", endpoint="admit")(
+        lambda code, name: service.admit(name)
+    )
     return app
 
 

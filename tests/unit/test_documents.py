@@ -22,7 +22,7 @@ NOT_ANSWERED = {"banned"}
 # Said in Prosody, by our modules.
 SAID_BY_PROSODY = {
     "full", "waiting-for-host", "already-connected", "no-token", "no-conference", "unavailable",
-    "banned", "nick-taken", "nick-change",
+    "banned", "nick-taken", "nick-change", "no-knock",
 }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ teleconsult_api_url = "http://api:8080"
 teleconsult_api_secret = Lua.assert(ENV_ROOM_EVENTS_SECRET, "ROOM_EVENTS_SECRET is not set"):match("^[^,]+")
 teleconsult_admission_when_down = ENV_TELECONSULT_ADMISSION_WHEN_DOWN or "closed"
 teleconsult_gateway = "gateway.meet.jitsi"
+teleconsult_lobby = "lobby.meet.jitsi"
 teleconsult_hidden_domain = "hidden.meet.jitsi"
 -- Jitsi's own component, whose messages clients and Jicofo believe.
 teleconsult_av_moderation = "avmoderation.meet.jitsi"
@@ -27,6 +28,14 @@ Component "muc.meet.jitsi" "muc"
     -- With domain verification on, Jitsi's own token check would turn the recorder away: it has a
     -- password on the hidden domain and no token.
     token_verification_allowlist = { "hidden.meet.jitsi" }
+
+-- Where clients wait who are not admitted yet. ENABLE_LOBBY is 0, so the image makes no component of this name: its
+-- muc_lobby_rooms lets any moderator's client decide alone.
+Component "lobby.meet.jitsi" "muc"
+    modules_enabled = { "teleconsult_lobby" }
+    storage = "memory"
+    restrict_room_creation = true
+    muc_room_locking = false
 
 Component "gateway.meet.jitsi"
     component_secret = Lua.assert(ENV_XMPP_COMPONENT_SECRET, "XMPP_COMPONENT_SECRET is not set")

@@ -17,10 +17,13 @@ const ENDINGS = ['left', 'kicked', 'ended', 'refused', 'failed'];
 const REFUSED_FOR_GOOD = {
   removed: 'removed',
   banned: 'removed',
+  denied: 'denied',
   'link-revoked': 'link-revoked',
   'session-ended': 'ended',
   'session-cancelled': 'cancelled',
 };
+// Reasons to wait -> states; for any other there is the general one.
+const WAITS = { 'too-early': 'too-early', 'not-admitted': 'queue' };
 // These end the visit only at the first entry: after a lost connection the place may just not be free yet.
 const REFUSED_AT_THE_DOOR = { full: 'room-full', 'already-connected': 'already-connected' };
 
@@ -29,7 +32,7 @@ const REFUSED_AT_THE_DOOR = { full: 'room-full', 'already-connected': 'already-c
  *
  * @param {object} wishes {audio, video, muted}: which devices to use; kept up to date, so a rejoin looks the same.
  * @param {object} room the call view (`room.js`).
- * @param {(status: 'connecting'|'unreachable'|'waiting'|'too-early'|'in-call'|'reconnecting', more?: object) => void} tell
+ * @param {(status: 'connecting'|'unreachable'|'waiting'|'queue'|'too-early'|'in-call'|'reconnecting', more?: object) => void} tell
  * @param {Function} keep called whenever `wishes` has changed.
  * @returns {{over: Promise<string>, leave: Function}} `over` gives the state of the page to show at the end.
  */
@@ -80,7 +83,7 @@ async function nextGrant(call) {
 /** Wait for another state while nobody may let us in. */
 async function waitOutside(call) {
   await dropWhenStill(call);
-  tellTrouble(call, call.waiting.reason === 'too-early' ? 'too-early' : 'waiting', call.waiting);
+  tellTrouble(call, WAITS[call.waiting.reason] ?? 'waiting', call.waiting);
   const answer = await nextState(call.waiting.pollMs ?? WAIT_POLL_MS);
   if (answer.kind === 'enter') {
     call.waiting = null;
@@ -192,7 +195,7 @@ async function afterRefusal(call, code) {
   if (state) {
     return state;
   }
-  if (code === 'waiting-for-host' || code === 'too-early') {
+  if (code === 'waiting-for-host' || code in WAITS) {
     call.waiting = { reason: code, pollMs: WAIT_POLL_MS };
     return undefined;
   }

@@ -5,6 +5,7 @@ import { button, part, t } from './page.js';
 import { makeTiles } from './tiles.js';
 import { toast } from './toasts.js';
 import { announce } from './views.js';
+import { stopWaiting, watchWaiting } from './waiting.js';
 
 const own = { audio: { action: 'mic', on: 'call.mic-on', off: 'call.mic-off' }, video: { action: 'camera', on: 'call.camera-on', off: 'call.camera-off' } };
 const moderation = {
@@ -45,6 +46,9 @@ export const room = {
     document.body.dataset.client = meeting.hasOwnControls ? 'frame' : 'page';
     button('share').hidden = !(canShare() && grant.permissions.includes('share_screen'));
     newest = meeting;
+    if (grant.permissions.includes('moderate')) {
+      watchWaiting();
+    }
   },
 
   /** Bring a fresh meeting to the front and take the older ones off the screen. */
@@ -70,6 +74,7 @@ export const room = {
 
   /** Empty the screen at the end. */
   clear() {
+    stopWaiting();
     [...groups.keys()].forEach(room.drop);
     people = new Map();
     renderPeople();

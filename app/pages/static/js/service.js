@@ -1,4 +1,4 @@
-/** The two questions this page asks its server, and the few kinds of answer they have. */
+/** The questions this page asks its server, and the few kinds of answer they have. */
 
 export const here = location.pathname.replace(/\/$/, '');
 const PATIENCE_MS = 8000;
@@ -7,6 +7,7 @@ const FINAL = {
   session_ended: 'ended',
   session_cancelled: 'cancelled',
   participant_removed: 'removed',
+  participant_denied: 'denied',
   link_revoked: 'link-revoked',
   link_expired: 'link-expired',
   link_unknown: 'link-unknown',
@@ -14,6 +15,7 @@ const FINAL = {
 
 // What `/state` gives as the reason, when waiting does not help.
 const BARRIERS = {
+  denied: 'denied',
   removed: 'removed',
   'session-ended': 'ended',
   'session-cancelled': 'cancelled',
@@ -23,7 +25,7 @@ const BARRIERS = {
 
 /**
  * Exchange the link for a fresh token.
- * @returns {Promise<{kind: 'ready', grant: object} | {kind: 'waiting', reason: string, opensAt: ?string, pollMs: number}
+ * @returns {Promise<{kind: 'ready', grant: object} | {kind: 'waiting', reason: string, opensAt: ?string, place: ?object, pollMs: number}
  *   | {kind: 'final', state: string} | {kind: 'unreachable'}>}
  */
 export async function requestGrant() {
@@ -34,12 +36,13 @@ export async function requestGrant() {
   const { body } = answer;
   return body.state === 'ready'
     ? { kind: 'ready', grant: body }
-    : { kind: 'waiting', reason: body.reason, opensAt: body.opens_at, pollMs: (body.poll_s ?? 2) * 1000 };
+    : { kind: 'waiting', reason: body.reason, opensAt: body.opens_at, place: body.waiting, pollMs: (body.poll_s ?? 2) * 1000 };
 }
 
 /**
  * Ask where the session and this person stand.
- * @returns {Promise<{kind: 'enter'} | {kind: 'waiting', reason: string} | {kind: 'final', state: string} | {kind: 'unreachable'}>}
+ * @returns {Promise<{kind: 'enter'} | {kind: 'waiting', reason: string, place: ?object}
+ *   | {kind: 'final', state: string, message: ?string} | {kind: 'unreachable'}>}
  */
 export async function requestState() {
   const answer = await ask('/state', {});
@@ -53,9 +56,21 @@ export async function requestState() {
 export function answerOf(body) {
   const state = BARRIERS[body.reason];
   if (state) {
-    return { kind: 'final', state };
+    return { kind: 'final', state, message: body.message };
   }
-  return body.may_enter ? { kind: 'enter' } : { kind: 'waiting', reason: body.reason };
+  return body.may_enter ? { kind: 'enter' } : { kind: 'waiting', reason: body.reason, place: body.waiting };
+}
+
+/** Ask who waits to be let in; gives nothing when there is no answer. For moderators. */
+export async function requestWaiting() {
+  const answer = await ask('/waiting', {});
+  return answer.kind === 'ok' ? answer.body.items : null;
+}
+
+/** Let somebody in; tells whether it was done. For moderators. */
+export async function admit(participantId) {
+  const answer = await ask(`/waiting/${participantId}/admit`, { method: 'POST' });
+  return answer.kind === 'ok';
 }
 
 async function ask(path, options) {

@@ -24,7 +24,7 @@ export function showNotice(state, actions = {}) {
   const title = t(`state.${state}.title`);
   document.getElementById('notice-title').textContent = title;
   part('text').textContent = t(`state.${state}.text`);
-  part('countdown').hidden = true;
+  ['countdown', 'queue', 'message'].forEach((name) => { part(name).hidden = true; });
   part('actions').replaceChildren(...Object.entries(actions).map(actionButton));
   document.title = title;
   show(state, 'notice');

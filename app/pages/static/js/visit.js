@@ -4,14 +4,16 @@ import { startCall } from './call.js';
 import { canCall, tryDevices } from './devices.js';
 import { nextState } from './live.js';
 import { forget, recall, remember } from './memory.js';
-import { button, facts, t } from './page.js';
+import { button, facts, part, t } from './page.js';
+import { showQueue, updateQueue } from './queue.js';
 import { prepareRoom, room } from './room.js';
 import { requestState } from './service.js';
 import { countDown, localiseTimes } from './times.js';
-import { announce, showCall, showLobby, showNotice } from './views.js';
+import { announce, showCall, showLobby, showNotice, whileShown } from './views.js';
 import { stayAwake } from './wakefulness.js';
 
 const OPENING_POLL_MS = 2000;
+const DENIED_POLL_MS = 5000;
 const BOTH = { audio: true, video: true };
 const SOUND = { audio: true, video: false };
 const NOTHING = { audio: false, video: false };
@@ -35,6 +37,9 @@ export function startVisit() {
     showNotice('unsupported');
   } else if (state === 'too-early') {
     waitForOpening();
+  } else if (state === 'denied') {
+    forget();
+    stayDenied();
   } else if (state === 'lobby' && kept) {
     // A reload in the middle of a call: the click was made before it.
     call(kept);
@@ -58,7 +63,7 @@ async function pollOpening() {
     answer = await nextState(OPENING_POLL_MS);
   }
   if (answer.kind === 'final') {
-    showNotice(answer.state);
+    conclude(answer.state);
   } else {
     showLobby();
   }
@@ -88,7 +93,46 @@ async function call(wishes) {
   forget();
   stayAwake(false);
   const way = WAYS_ON[state];
-  showNotice(state, way ? { [way]: () => enter({ audio: wishes.audio, video: wishes.video }) } : {});
+  conclude(state, way ? { [way]: () => enter({ audio: wishes.audio, video: wishes.video }) } : {});
+}
+
+function conclude(state, actions = {}) {
+  if (state === 'denied') {
+    stayDenied();
+  } else {
+    showNotice(state, actions);
+  }
+}
+
+/** Show what the person was told. They may be let in after all: then the page begins again. */
+function stayDenied() {
+  showNotice('denied');
+  announce(t('state.denied.text'));
+  let timer = null;
+  whileShown(() => clearTimeout(timer));
+  const look = async () => {
+    const answer = await requestState();
+    if (document.body.dataset.state !== 'denied') {
+      return;
+    }
+    if (answer.kind === 'final' && answer.state !== 'denied') {
+      showNotice(answer.state);
+    } else if (answer.kind === 'enter' || answer.kind === 'waiting') {
+      location.reload();
+    } else {
+      quote(answer.message);
+      timer = setTimeout(look, DENIED_POLL_MS);
+    }
+  };
+  look();
+}
+
+function quote(message) {
+  if (message && part('message').textContent !== message) {
+    part('message').textContent = message;
+    part('message').hidden = false;
+    announce(message);
+  }
 }
 
 const inCall = () => document.body.dataset.state === 'in-call';
@@ -100,9 +144,16 @@ function tell(status, more, wishes) {
     stayAwake(true);
   }
   if (status === telling) {
+    if (status === 'queue') {
+      updateQueue(more?.place);
+    }
     return;
   }
   telling = status;
+  if (status === 'queue') {
+    showQueue(more?.place);
+    return;
+  }
   if (status === 'in-call' || status === 'reconnecting') {
     showCall();
     room.connection(status === 'in-call' ? 'good' : 'reconnecting');

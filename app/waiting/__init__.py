@@ -1,0 +1,1 @@
+"""The waiting room from the staff's side: who waits, and letting them in or not."""
