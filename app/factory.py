@@ -5,6 +5,7 @@ from flask import Flask
 from app.attendance.routes import blp as attendance
 from app.emergencies.routes import blp as emergencies
 from app.moderation.routes import blp as moderation
+from app.notifications.routes import blp as notifications
 from app.observability import configure_logging, observe_requests
 from app.organisations.routes import blp as organisations
 from app.pages.routes import lost
@@ -42,6 +43,7 @@ def create_app(services: Services) -> Flask:
         moderation,
         attendance,
         emergencies,
+        notifications,
         webhooks,
         health,
     ):

@@ -8,7 +8,7 @@ from redis import Redis
 from app.db.engine import Database
 from app.encryption import Vault
 from app.organisations.keys import KeyRing
-from app.ports import HttpSender, Mailer, Pings, Rooms
+from app.ports import HttpSender, Mailer, NotificationService, Pings, Rooms, SmsGateway
 from app.settings import Settings
 
 
@@ -23,5 +23,7 @@ class Services:
     keys: KeyRing
     rooms: Rooms
     mailer: Mailer
+    notifier: NotificationService
+    sms: SmsGateway
     http: HttpSender
     health: Mapping[str, Pings]

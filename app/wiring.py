@@ -7,7 +7,9 @@ from redis.retry import Retry
 from sqlalchemy import text
 
 from app.adapters.http_guarded import GuardedSender
+from app.adapters.notification_service import HttpNotificationService
 from app.adapters.rooms_redis import RedisRooms
+from app.adapters.sms import HttpSmsGateway
 from app.adapters.smtp import SmtpMailer
 from app.db.engine import Database
 from app.encryption import Vault
@@ -48,6 +50,17 @@ def build_services(settings: Settings, *, application: str) -> Services:
             username=settings.smtp_username,
             password=settings.smtp_password,
             starttls=settings.smtp_starttls,
+            timeout_s=settings.notification_timeout_s,
+        ),
+        notifier=HttpNotificationService(
+            url=settings.notification_service_url,
+            secrets=settings.notification_service_secret,
+            timeout_s=settings.notification_timeout_s,
+        ),
+        sms=HttpSmsGateway(
+            url=settings.sms_gateway_url,
+            token=settings.sms_gateway_token,
+            timeout_s=settings.notification_timeout_s,
         ),
         http=GuardedSender(
             timeout_s=settings.webhook_timeout_s, allow_private=settings.webhook_allow_private

@@ -19,10 +19,19 @@ EVENT_TYPES: dict[str, EventType] = {
     t.name: t
     for t in (
         EventType("session.created", "A session was planned or opened.", (*_OF, "kind", "state")),
-        EventType("session.updated", "Plan, capacity or reference of a session changed.", _OF),
+        EventType(
+            "session.updated",
+            "Plan, capacity or reference of a session changed.",
+            (*_OF, "changed"),
+        ),
         EventType("session.started", "The session is open.", (*_OF, "started_by")),
         EventType("session.ended", "The session is over for everybody.", (*_OF, "reason")),
         EventType("session.cancelled", "The session will not take place.", (*_OF, "reason")),
+        EventType(
+            "session.interrupted",
+            "The room died while people were in it, and nobody had ordered that.",
+            ("participant_ids",),
+        ),
         EventType("participant.invited", "A person was given a link.", _PERSON),
         EventType("participant.updated", "A person's rights or data changed.", _PERSON),
         EventType("participant.joined", "A person came into the room.", _PERSON),
@@ -39,6 +48,16 @@ EVENT_TYPES: dict[str, EventType] = {
             "emergency.reviewed",
             "An uninvited entry was signed off.",
             ("participant_id", "entry_id", "outcome"),
+        ),
+        EventType(
+            "notification.requested",
+            "A person is sent their invitation once more.",
+            (*_PERSON, "kind", "channel"),
+        ),
+        EventType(
+            "notification.failed",
+            "A person could not be told something over any channel.",
+            (*_PERSON, "kind", "channel", "code"),
         ),
         EventType("room.message_sent", "The service wrote into the room; the text is not kept."),
     )

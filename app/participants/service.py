@@ -51,8 +51,12 @@ def add(
     email: str | None = None,
     locale: str = "en",
     reference: str | None = None,
+    **preferences: Any,
 ) -> Invited:
     """Invite one person, before or during the call.
+
+    Args:
+        preferences: how and when to reach them, by the names of the columns.
 
     Raises:
         NotFound: no such session.
@@ -71,8 +75,10 @@ def add(
         locale=locale,
         reference=reference,
         permissions={},
+        unsubscribed=preferences.pop("unsubscribed", []),
         version=1,
         created_at=now,
+        **preferences,
     )
     db.add(participant)
     db.flush()  # the link's foreign key wants the row
@@ -163,7 +169,7 @@ def change(
         raise Stale(
             "The participant changed since you read it; read it again.", code="version_outdated"
         )
-    _require_present(participant)
+    require_present(participant)
     for name, value in values.items():
         setattr(participant, name, value)
     participant.version += 1
@@ -197,7 +203,7 @@ def replace_link(
         session_id=session.id,
         participant_id=participant_id,
     )
-    _require_present(participant)
+    require_present(participant)
     link = links.replace_link(db, participant, session, settings=settings, now=now)
     tell(db, participant, "link.replaced", actor=actor, now=now)
     return Invited(participant, link)
@@ -233,7 +239,12 @@ def tell(
     return event_id
 
 
-def _require_present(participant: Participant) -> None:
+def require_present(participant: Participant) -> None:
+    """Refuse what makes no sense for somebody who was removed.
+
+    Raises:
+        Conflict: they were.
+    """
     if participant.state == "removed":
         raise Conflict("This participant was removed.", code="participant_removed")
 

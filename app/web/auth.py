@@ -28,6 +28,7 @@ SCOPES = {
     "participants:read": "Read who takes part in a session.",
     "participants:write": "Invite, change and remove participants; replace links.",
     "rooms:moderate": "Send messages to a live room.",
+    "notifications:manage": "Read which messages people were sent; send an invitation again.",
     "webhooks:manage": "Subscribe addresses to events.",
     "emergency:enter": "Enter an emergency uninvited, with a reason.",
     "emergency:review": "Read and review uninvited entries.",
