@@ -39,6 +39,7 @@ CHANNEL = "teleconsult_events"
 BATCH = 200
 PURGE_EVERY_S = 3600.0
 COUNT_EVERY_S = 10.0
+EMAIL_ONLY = frozenset({Channel.EMAIL})
 RELAY_LOCK = 7_230_902  # any number, the same for every relay
 
 # One relay at a time: two could make the deliveries of a session in the wrong order.
@@ -141,7 +142,7 @@ class Relay:
 
 
 def relay_events(
-    db: Session, *, limit: int, available: Collection[Channel], now: datetime
+    db: Session, *, limit: int, available: Collection[Channel] = EMAIL_ONLY, now: datetime
 ) -> Relayed:
     """Make deliveries and messages of some unrelayed events, unless another relay is at it."""
     if not db.scalar(LOCK, {"key": RELAY_LOCK}):
