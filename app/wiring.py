@@ -44,14 +44,7 @@ def build_services(settings: Settings, *, application: str) -> Services:
         vault=vault,
         keys=KeyRing(database, vault),
         rooms=rooms,
-        mailer=SmtpMailer(
-            host=settings.smtp_host,
-            port=settings.smtp_port,
-            username=settings.smtp_username,
-            password=settings.smtp_password,
-            starttls=settings.smtp_starttls,
-            timeout_s=settings.notification_timeout_s,
-        ),
+        mailer=_mailer(settings),
         notifier=HttpNotificationService(
             url=settings.notification_service_url,
             secrets=settings.notification_service_secret,
@@ -70,6 +63,17 @@ def build_services(settings: Settings, *, application: str) -> Services:
             "redis": RedisHealth(redis),
             "gateway": GatewayHealth(rooms),
         },
+    )
+
+
+def _mailer(settings: Settings) -> SmtpMailer:
+    return SmtpMailer(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        username=settings.smtp_username,
+        password=settings.smtp_password,
+        starttls=settings.smtp_starttls,
+        timeout_s=settings.notification_timeout_s,
     )
 
 

@@ -68,7 +68,7 @@ def _values(notice: Notice) -> dict[str, object]:
         "words": words(notice.language),
         "name": notice.name,
         "link": notice.link,
-        "when": notice.when("long"),
+        "when": notice.when,
     }
 
 

@@ -14,12 +14,14 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime
+from babel.dates import format_date, format_skeleton, get_timezone_name
 
 from app.notifications.kinds import RULES, Channel, Kind
 
 FOLDER = Path(__file__).parent / "templates"
 DEFAULT_LANGUAGE = "en"
+# Day before month, as everywhere but in one country: 3/2 would be read both ways.
+LOCALE_OF = {"en": "en_GB", "de": "de", "fr": "fr"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +68,29 @@ class Notice:
         """Tell whether it is about a call that goes on now."""
         return RULES[self.kind].urgent
 
-    def when(self, form: str) -> str:
-        """Return the planned start by the person's clock, with its zone, or ''."""
-        if self.planned_start is None:
+    @property
+    def when(self) -> str:
+        """Return the planned start by the person's clock, all of it in words, or ''."""
+        start = self._local_start
+        if start is None:
             return ""
-        zone = ZoneInfo(self.timezone)
-        return format_datetime(self.planned_start, form, tzinfo=zone, locale=self.language)
+        locale = LOCALE_OF[self.language]
+        zone = get_timezone_name(start, "long", locale=locale)
+        return f"{format_date(start, 'full', locale=locale)}, {start:%H:%M} ({zone})"
+
+    @property
+    def short_when(self) -> str:
+        """Return the same for a phone."""
+        start = self._local_start
+        if start is None:
+            return ""
+        date = format_skeleton("MMMd", start, locale=LOCALE_OF[self.language])
+        return f"{date} {start:%H:%M} {start.tzname()}"
+
+    @property
+    def _local_start(self) -> datetime | None:
+        start = self.planned_start
+        return None if start is None else start.astimezone(ZoneInfo(self.timezone))
 
     def _sentence(self, name: str) -> str:
         text: str = kind_words(self.language, self.kind)[name]

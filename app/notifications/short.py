@@ -21,7 +21,7 @@ SHORTEST_NAME = 8
 def compose(notice: Notice) -> str:
     """Return the text. A hospital's long name is shortened before the text needs a second part."""
     template = kind_words(notice.language, notice.kind)["short"]
-    when = in_alphabet(notice.when("short"))
+    when = in_alphabet(notice.short_when)
     rest = " ".join(part for part in (template.replace("{when}", when), notice.link) if part)
     name = in_alphabet(notice.organisation)
     too_long = length(rest.replace("{organisation}", name)) - ONE_PART
