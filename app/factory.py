@@ -10,6 +10,7 @@ from app.emergencies.routes import blp as emergencies
 from app.feed.routes import blp as feed
 from app.moderation.call_routes import blp as calls
 from app.moderation.routes import blp as moderation
+from app.notifications.routes import blp as notifications
 from app.observability import configure_logging, observe_requests
 from app.organisations.policy_routes import blp as organisation
 from app.organisations.routes import blp as organisations
@@ -64,6 +65,7 @@ def create_app(services: Services) -> Flask:
         organisation,
         appointments,
         visits,
+        notifications,
         webhooks,
         audit,
         feed,

@@ -43,6 +43,30 @@ class Mailer(Protocol):
         """
 
 
+class NotificationService(Protocol):
+    """The hospital's own way of telling its people something."""
+
+    def send(self, message_id: str, message: Mapping[str, Any]) -> None:
+        """Hand one message over; `message_id` makes a repeat recognisable.
+
+        Raises:
+            app.errors.Unavailable: it did not take the message now.
+            app.errors.Invalid: it never will.
+        """
+
+
+class SmsGateway(Protocol):
+    """Outgoing texts to phones."""
+
+    def send(self, message_id: str, number: str, text: str) -> None:
+        """Hand one text over; `number` is E.164, `message_id` makes a repeat recognisable.
+
+        Raises:
+            app.errors.Unavailable: it did not take the text now.
+            app.errors.Invalid: it never will.
+        """
+
+
 class HttpSender(Protocol):
     """Outgoing HTTP to addresses that customers chose."""
 

@@ -9,7 +9,16 @@ from app.access.issuers import Issuers
 from app.db.engine import Database
 from app.encryption import Vault
 from app.organisations.keys import KeyRing
-from app.ports import HttpSender, IdentityHttp, Limiter, Mailer, Pings, Rooms
+from app.ports import (
+    HttpSender,
+    IdentityHttp,
+    Limiter,
+    Mailer,
+    NotificationService,
+    Pings,
+    Rooms,
+    SmsGateway,
+)
 from app.settings import Settings
 
 
@@ -24,6 +33,8 @@ class Services:
     keys: KeyRing
     rooms: Rooms
     mailer: Mailer
+    notifier: NotificationService
+    sms: SmsGateway
     http: HttpSender
     identity: IdentityHttp
     issuers: Issuers

@@ -128,6 +128,11 @@ class Settings:
     smtp_password: str = field(repr=False)
     smtp_starttls: bool
     mail_from: str
+    notification_service_url: str
+    notification_service_secret: tuple[bytes, ...] = field(repr=False)
+    sms_gateway_url: str
+    sms_gateway_token: str = field(repr=False)
+    notification_timeout_s: float
     webhook_timeout_s: float
     webhook_allow_private: bool
     delivery_lease_s: int
@@ -208,6 +213,8 @@ def _secrets(env: FileAwareEnv) -> dict[str, Any]:
         "room_events_secret": _each(env, "ROOM_EVENTS_SECRET", decode_secret),
         "xmpp_component_secret": env.str("XMPP_COMPONENT_SECRET"),
         "smtp_password": env.str("SMTP_PASSWORD", ""),
+        "notification_service_secret": _signing_secrets(env, "NOTIFICATION_SERVICE_SECRET"),
+        "sms_gateway_token": env.str("SMS_GATEWAY_TOKEN", ""),
     }
 
 
@@ -235,6 +242,9 @@ def _outside(env: FileAwareEnv) -> dict[str, Any]:
         "smtp_username": env.str("SMTP_USERNAME", ""),
         "smtp_starttls": env.bool("SMTP_STARTTLS", True),
         "mail_from": env.str("MAIL_FROM", "teleconsult@localhost"),
+        "notification_service_url": _optional_url(env, "NOTIFICATION_SERVICE_URL"),
+        "sms_gateway_url": _optional_url(env, "SMS_GATEWAY_URL"),
+        "notification_timeout_s": env.float("NOTIFICATION_TIMEOUT_S", 15.0),
         "webhook_timeout_s": env.float("WEBHOOK_TIMEOUT_S", 10.0),
         "webhook_allow_private": env.bool("WEBHOOK_ALLOW_PRIVATE", False),
         "delivery_lease_s": env.int("DELIVERY_LEASE_S", 60),
@@ -269,6 +279,11 @@ def _each(env: FileAwareEnv, name: str, read: Callable[[str], Value]) -> tuple[V
     if not values:
         raise ValueError(f"{name} is empty.")
     return values
+
+
+def _signing_secrets(env: FileAwareEnv, name: str) -> tuple[bytes, ...]:
+    """Read secrets that only one process has, and no deployment must."""
+    return _each(env, name, decode_secret) if env.str(name, "") else ()
 
 
 def _link_key(text: str) -> LinkKey:

@@ -10,7 +10,9 @@ from app.access.issuers import Issuers
 from app.adapters.http_guarded import GuardedSender
 from app.adapters.identity_http import PlainIdentityHttp
 from app.adapters.limits_redis import RedisLimiter
+from app.adapters.notification_service import HttpNotificationService
 from app.adapters.rooms_redis import RedisRooms
+from app.adapters.sms import HttpSmsGateway
 from app.adapters.smtp import SmtpMailer
 from app.audit.proof import use_keys
 from app.db.engine import Database
@@ -48,12 +50,16 @@ def build_services(settings: Settings, *, application: str) -> Services:
         vault=vault,
         keys=KeyRing(database, vault),
         rooms=rooms,
-        mailer=SmtpMailer(
-            host=settings.smtp_host,
-            port=settings.smtp_port,
-            username=settings.smtp_username,
-            password=settings.smtp_password,
-            starttls=settings.smtp_starttls,
+        mailer=_mailer(settings),
+        notifier=HttpNotificationService(
+            url=settings.notification_service_url,
+            secrets=settings.notification_service_secret,
+            timeout_s=settings.notification_timeout_s,
+        ),
+        sms=HttpSmsGateway(
+            url=settings.sms_gateway_url,
+            token=settings.sms_gateway_token,
+            timeout_s=settings.notification_timeout_s,
         ),
         http=GuardedSender(
             timeout_s=settings.webhook_timeout_s, allow_private=settings.webhook_allow_private
@@ -66,6 +72,17 @@ def build_services(settings: Settings, *, application: str) -> Services:
             "redis": RedisHealth(redis),
             "gateway": GatewayHealth(rooms),
         },
+    )
+
+
+def _mailer(settings: Settings) -> SmtpMailer:
+    return SmtpMailer(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        username=settings.smtp_username,
+        password=settings.smtp_password,
+        starttls=settings.smtp_starttls,
+        timeout_s=settings.notification_timeout_s,
     )
 
 

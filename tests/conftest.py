@@ -25,7 +25,7 @@ from tests.stack_client import StackClient, sign_in
 # Tests that use the whole stack share one, so they run one after the other in one worker.
 WHOLE_STACK_FOLDERS = {"flow", "browser"}
 # A dead worker's claims run out soon, so that the tests of kill -9 need not wait a minute.
-QUICK = {"DELIVERY_LEASE_S": "3"}
+QUICK = {"DELIVERY_LEASE_S": "3", "NOTIFICATION_TIMEOUT_S": "2"}
 # A process has one key for its audit entries, and this one works on several stacks.
 AUDIT = {"AUDIT_KEYS": f"tests:{b64encode(bytes(32)).decode()}"}
 

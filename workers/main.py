@@ -5,7 +5,8 @@ connection anew and was measured at 19 ms from enqueued to finished and about 50
 against 5 ms and 250. Our jobs need no protection from each other: they catch their errors, and
 when a process dies all the same, leases bring its rows back.
 
-Mail has a thread of its own: a mail server that lets us wait would hold up the webhooks.
+Each channel to people has a thread of its own: a mail server that lets us wait would hold up the
+webhooks, and the texts to phones.
 """
 
 import time
@@ -24,7 +25,7 @@ from rq.worker import WorkerStatus
 from app.observability import place_of
 from app.services import Services
 from workers.jobs.context import JobContext, hold
-from workers.jobs.wakeups import DELIVERIES, MAIL, Wakeups, connect, queue
+from workers.jobs.wakeups import DELIVERIES, MAIL, SERVICE, SMS, Wakeups, connect, queue
 from workers.schedule import Backoff, Stop
 
 log = structlog.get_logger()
@@ -62,7 +63,7 @@ class ThreadWorker(InProcessWorker):
     ends that waits for `at_work`."""
 
     death_penalty_class = TimerDeathPenalty
-    at_work = Lock()
+    at_work: Lock
 
     def _install_signal_handlers(self) -> None:
         """Leave signals to the main thread."""
@@ -73,17 +74,41 @@ class ThreadWorker(InProcessWorker):
             return super().perform_job(job, queue)
 
 
+class MailWorker(ThreadWorker):
+    """Sends e-mail."""
+
+    at_work = Lock()
+
+
+class SmsWorker(ThreadWorker):
+    """Sends texts to phones."""
+
+    at_work = Lock()
+
+
+class ServiceWorker(ThreadWorker):
+    """Hands messages to the hospital's notification service."""
+
+    at_work = Lock()
+
+
+SENDERS: dict[str, type[ThreadWorker]] = {MAIL: MailWorker, SMS: SmsWorker, SERVICE: ServiceWorker}
+
+
 def run(services: Services) -> None:
     """Work until SIGTERM or SIGINT; wait for Redis and PostgreSQL when they are away."""
     stop = Stop()
     stop.install()
     url = services.settings.redis_url
     hold(JobContext(services, Wakeups(connect(url)), stop.event))
-    mail = (ThreadWorker, MAIL, url, stop)
-    Thread(target=_keep_working, args=mail, name="mail", daemon=True).start()
+    for name, kind in SENDERS.items():
+        sender = (kind, name, url, stop)
+        Thread(target=_keep_working, args=sender, name=name, daemon=True).start()
     log.info("worker_started")
     _keep_working(InProcessWorker, DELIVERIES, url, stop)
-    ThreadWorker.at_work.acquire(timeout=LAST_MAIL_S)
+    last = time.monotonic() + LAST_MAIL_S
+    for kind in SENDERS.values():
+        kind.at_work.acquire(timeout=max(0.0, last - time.monotonic()))
     log.info("worker_stopped")
 
 

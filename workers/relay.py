@@ -22,13 +22,16 @@ from app.attendance import totals
 from app.clock import utc_now
 from app.db.listening import listening
 from app.events.models import Event
+from app.notifications import planning
 from app.notifications import service as notifications
+from app.notifications.kinds import Channel
+from app.notifications.planning import Ready
 from app.observability import place_of
 from app.rooms import commands as room_commands
 from app.services import Services
 from app.visits import sweep as session_rules
 from app.webhooks import deliveries
-from workers.jobs.wakeups import DRAIN, SEND, Wakeups, connect
+from workers.jobs.wakeups import DRAIN, SEND_BY, Wakeups, connect
 from workers.schedule import Backoff, Every, Stop, repeat
 from workers.sealing import start_keeper
 
@@ -38,6 +41,7 @@ CHANNEL = "teleconsult_events"
 BATCH = 200
 PURGE_EVERY_S = 3600.0
 COUNT_EVERY_S = 10.0
+EMAIL_ONLY = frozenset({Channel.EMAIL})
 RELAY_LOCK = 7_230_902  # any number, the same for every relay
 
 # One relay at a time: two could make the deliveries of a session in the wrong order.
@@ -52,7 +56,7 @@ class Relayed:
 
     events: int
     subscriptions: set[UUID]
-    notifications: list[UUID]
+    notifications: list[Ready]
 
 
 class Relay:
@@ -63,6 +67,7 @@ class Relay:
         self._wakeups = wakeups
         self._stop = stop
         self._poll_s = services.settings.relay_poll_s
+        self._channels = notifications.channels_of(services.settings)
         self._redis_is_down = False
         self._periodic = [
             Every(self._poll_s, self._sweep),
@@ -94,10 +99,10 @@ class Relay:
     def relay_batch(self) -> Relayed:
         """Hand on one batch of events and wake who has something to do."""
         with self._services.database.begin() as db:
-            relayed = relay_events(db, limit=BATCH, now=utc_now())
+            relayed = relay_events(db, limit=BATCH, available=self._channels, now=utc_now())
         if not self._redis_is_down:  # else the sweep looks for it, and events need not wait
             self._wake(DRAIN, relayed.subscriptions)
-            self._wake(SEND, relayed.notifications)
+            self._wake_senders(relayed.notifications)
         return relayed
 
     def _sweep(self) -> None:
@@ -107,7 +112,11 @@ class Relay:
             subscriptions = deliveries.due_subscriptions(db, now=now)
             messages = notifications.due(db, now=now, limit=BATCH)
         self._wake(DRAIN, subscriptions)
-        self._wake(SEND, messages)
+        self._wake_senders(messages)
+
+    def _wake_senders(self, messages: Collection[Ready]) -> None:
+        for channel, job in SEND_BY.items():
+            self._wake(job, [one.id for one in messages if one.channel == channel])
 
     def _purge(self) -> None:
         with self._services.database.begin() as db:
@@ -134,7 +143,9 @@ class Relay:
         listener.notifies.clear()
 
 
-def relay_events(db: Session, *, limit: int, now: datetime) -> Relayed:
+def relay_events(
+    db: Session, *, limit: int, available: Collection[Channel] = EMAIL_ONLY, now: datetime
+) -> Relayed:
     """Make deliveries and messages of some unrelayed events, unless another relay is at it."""
     if not db.scalar(LOCK, {"key": RELAY_LOCK}):
         return Relayed(0, set(), [])
@@ -144,7 +155,7 @@ def relay_events(db: Session, *, limit: int, now: datetime) -> Relayed:
     return Relayed(
         len(events),
         deliveries.make(db, events, now=now),
-        notifications.make(db, events, now=now),
+        planning.make(db, events, available=available, now=now),
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -36,13 +36,20 @@ class AddressRefused(OSError):
     """The name leads to an address this service must not call."""
 
 
+class HangsUp(Protocol):
+    """A connection that can be ended from another thread."""
+
+    def hang_up(self) -> None:
+        """Shut it down; whoever reads from it finds its end."""
+
+
 class Call:
     """One request of one thread and the moment it must be over. `connection` is what it uses."""
 
     def __init__(self, timeout_s: float, *, allow_private: bool) -> None:
         self.allow_private = allow_private
         self.deadline = time.monotonic() + timeout_s
-        self.connection: Guarded | None = None
+        self.connection: HangsUp | None = None
         self.is_late = False
 
     def remaining_s(self) -> float:

@@ -22,7 +22,11 @@ EVENT_TYPES: dict[str, EventType] = {
     t.name: t
     for t in (
         EventType("session.created", "A session was planned or opened.", (*_OF, "kind", "state")),
-        EventType("session.updated", "Plan, capacity or reference of a session changed.", _OF),
+        EventType(
+            "session.updated",
+            "Plan, capacity or reference of a session changed.",
+            (*_OF, "changed"),
+        ),
         EventType("session.started", "The session is open.", (*_OF, "started_by")),
         EventType("session.ended", "The session is over for everybody.", (*_OF, "reason")),
         EventType("session.cancelled", "The session will not take place.", (*_OF, "reason")),
@@ -30,6 +34,11 @@ EVENT_TYPES: dict[str, EventType] = {
             "session.overrun",
             "People are in the room past its planned end; told once.",
             (*_OF, "planned_end"),
+        ),
+        EventType(
+            "session.interrupted",
+            "The room died while people were in it, and nobody had ordered that.",
+            ("participant_ids",),
         ),
         EventType("participant.invited", "A person was given a link.", _PERSON),
         EventType("participant.updated", "A person's rights or data changed.", _PERSON),
@@ -68,6 +77,16 @@ EVENT_TYPES: dict[str, EventType] = {
             "room.av_moderation_changed",
             "Microphones or cameras became moderated, or free, or somebody may use them.",
             ("audio", "video", "audio_allowed", "video_allowed"),
+        ),
+        EventType(
+            "notification.requested",
+            "A person is sent their invitation once more.",
+            (*_PERSON, "kind", "channel"),
+        ),
+        EventType(
+            "notification.failed",
+            "A person could not be told something over any channel.",
+            (*_PERSON, "kind", "channel", "code"),
         ),
         EventType("room.message_sent", "The service wrote into the room; the text is not kept."),
         EventType(

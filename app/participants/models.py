@@ -41,6 +41,14 @@ class Participant(Base):
     reference: Mapped[str | None]
     # {permission: bool}: what was granted to or taken from this one person.
     permissions: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    # How to reach them: E.164; channels in the order of preference; hours of rest as HH:MM in a
+    # time zone of the tz database. Null: as usual.
+    phone: Mapped[str | None]
+    channels: Mapped[list[str] | None]
+    quiet_from: Mapped[str | None]
+    quiet_to: Mapped[str | None]
+    timezone: Mapped[str | None]
+    unsubscribed: Mapped[list[str]] = mapped_column(server_default=text("'[]'::jsonb"))
     removed_at: Mapped[datetime | None]
     # Put out for a time: from then on the link opens the door again. None: for good.
     removed_until: Mapped[datetime | None]

@@ -1,11 +1,16 @@
 """Participants as the API takes and gives them. The link is shown once, when it is made."""
 
-from marshmallow import fields, validate
+from functools import cache
+from typing import Any
+from zoneinfo import available_timezones
+
+import phonenumbers
+from marshmallow import ValidationError, fields, validate
 
 from app.participants.permissions import Permission, Role
 from app.sessions.schemas import SessionOut
 from app.sessions.states import State
-from app.web.schemas import ONE_LINE, Flag, In, Moment, Out, PageIn, PageOut, Text
+from app.web.schemas import ONE_LINE, Flag, In, Moment, Out, PageIn, PageOut, Text, Whole
 
 LOCALES = ("en", "de", "fr")
 ROLES = [str(role) for role in Role]
@@ -13,12 +18,83 @@ REASONS_TO_WAIT = ("too-early", "not-admitted", "waiting-for-host")
 STATES = ("invited", "joined", "left", "removed")
 # RFC 5321 allows control characters in quotes; no mail server takes them.
 EMAIL = [validate.Length(max=254), ONE_LINE]
+CHANNELS = ("email", "sms", "service")
+OPTIONAL_KINDS = ("reminder", "started", "patient_waiting")
+WALL_CLOCK = Whole(r"^([01]\d|2[0-3]):[0-5]\d$", error="Hours and minutes, such as 21:30.")
+
+
+def once_each(values: list[str]) -> None:
+    """Refuse a list that names something twice.
+
+    Raises:
+        ValidationError: it does.
+    """
+    if len(set(values)) < len(values):
+        raise ValidationError("Name each once.")
 
 
 PermissionsIn = In.from_dict({str(p): Flag() for p in Permission}, name="PermissionsIn")
 
 
-class ParticipantIn(In):
+class Phone(fields.String):
+    """A phone number with its country, kept as E.164 (+4930123456)."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            number = phonenumbers.parse(text)
+        except phonenumbers.NumberParseException as error:
+            raise ValidationError("A phone number begins with + and the country.") from error
+        if not phonenumbers.is_valid_number(number):
+            raise ValidationError("There is no such phone number.")
+        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+class Timezone(fields.String):
+    """A name of the tz database."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if text not in _timezones():
+            raise ValidationError("Use a name of the tz database, such as Europe/Berlin.")
+        return text
+
+
+class Preferences(In):
+    """How and when a person wants to be reached. What is null is as the organisation has it."""
+
+    phone = Phone(
+        allow_none=True,
+        metadata={"description": "With country, kept as E.164.", "format": "phone"},
+    )
+    channels = fields.List(
+        fields.String(validate=validate.OneOf(CHANNELS)),
+        allow_none=True,
+        validate=once_each,
+        metadata={
+            "description": "The best first; null: e-mail, SMS, the hospital's service.",
+            "uniqueItems": True,
+        },
+    )
+    quiet_from = fields.String(allow_none=True, validate=WALL_CLOCK)
+    quiet_to = fields.String(allow_none=True, validate=WALL_CLOCK)
+    timezone = Timezone(
+        allow_none=True,
+        metadata={"description": "A name of the tz database.", "format": "time-zone"},
+    )
+    unsubscribed = fields.List(
+        fields.String(validate=validate.OneOf(OPTIONAL_KINDS)),
+        validate=once_each,
+        metadata={"uniqueItems": True},
+    )
+
+
+@cache
+def _timezones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+class ParticipantIn(Preferences):
     """A person to invite."""
 
     role = fields.String(required=True, validate=validate.OneOf(ROLES))
@@ -28,7 +104,7 @@ class ParticipantIn(In):
     reference = Text(load_default=None, allow_none=True, longest=64)
 
 
-class ParticipantPatch(In):
+class ParticipantPatch(Preferences):
     """What may be changed; what is left out stays."""
 
     display_name = Text(longest=80)
@@ -51,6 +127,12 @@ class ParticipantOut(Out):
     email = fields.String(allow_none=True)
     locale = fields.String(required=True)
     reference = fields.String(allow_none=True)
+    phone = fields.String(allow_none=True)
+    channels = fields.List(fields.String(), allow_none=True)
+    quiet_from = fields.String(allow_none=True)
+    quiet_to = fields.String(allow_none=True)
+    timezone = fields.String(allow_none=True)
+    unsubscribed = fields.List(fields.String(), required=True)
     permissions = fields.Dict(keys=fields.String(), values=fields.Boolean())
     version = fields.Integer(required=True)
     created_at = Moment(required=True)

@@ -51,8 +51,12 @@ def add(
     email: str | None = None,
     locale: str = "en",
     reference: str | None = None,
+    **preferences: Any,
 ) -> Invited:
     """Invite one person, before or during the call.
+
+    Args:
+        preferences: how and when to reach them, by the names of the columns.
 
     Raises:
         NotFound: no such session.
@@ -71,8 +75,10 @@ def add(
         locale=locale,
         reference=reference,
         permissions={},
+        unsubscribed=preferences.pop("unsubscribed", []),
         version=1,
         created_at=now,
+        **preferences,
     )
     db.add(participant)
     db.flush()  # the link's foreign key wants the row

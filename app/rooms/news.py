@@ -142,6 +142,29 @@ class Refused:
         return {"act": self.act, "count": self.count} if self.act else {"stage": "room"}
 
 
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The room died with these people in it, and no order of ours was the reason."""
+
+    room: Room
+    people: list[UUID]
+
+    def tell(self, db: Session, now: datetime) -> None:
+        """Append the event and the audit entry."""
+        people = [str(person) for person in dict.fromkeys(self.people)]
+        data = {"participant_ids": people}
+        events.append(db, "session.interrupted", session_id=self.room.id, data=data, now=now)
+        audit.record(
+            db,
+            action="session.interrupted",
+            actor=audit.ROOM,
+            now=now,
+            organisation_id=self.room.organisation_id,
+            session_id=self.room.id,
+            detail={"people": len(people)},
+        )
+
+
 class News(Protocol):
     """Something that became true."""
 

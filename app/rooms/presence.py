@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 from app.rooms import deeds
 from app.rooms.deeds import Opened
 from app.rooms.models import RoomEvent
-from app.rooms.news import LeftLobby, Refused
+from app.rooms.news import Interrupted, LeftLobby, Refused
 from app.rooms.register import SAME_MOMENT, Register, Stay, people_in, rooms_left_open
 from app.rooms.schemas import Fact, FactIn
+from app.sessions.states import OVER
 
 log = structlog.get_logger()
 
@@ -113,6 +114,8 @@ def _on_left(register: Register, fact: Fact, source: str) -> None:
     stay = fact.participant_id and register.stay(fact.participant_id, fact.connection)
     if stay and not _is_later(stay, fact):
         register.leave(stay, at=fact.at, reason=fact.reason or "left")
+        if fact.reason == "ended":
+            interrupt(register, stay)
 
 
 def _on_refused(register: Register, fact: Fact, source: str) -> None:
@@ -140,6 +143,7 @@ def _on_destroyed(register: Register, fact: Fact, source: str) -> None:
         is_here = room and stay.session_id == room.id and stay.source == source
         if is_here and not _is_later(stay, fact):
             register.leave(stay, at=fact.at, reason="ended")
+            interrupt(register, stay)
 
 
 def _on_started(register: Register, fact: Fact, source: str) -> None:
@@ -147,6 +151,19 @@ def _on_started(register: Register, fact: Fact, source: str) -> None:
     for stay in register.stays():
         if stay.source != source:
             register.leave(stay, at=fact.at, reason="disconnected")
+            interrupt(register, stay)
+
+
+def interrupt(register: Register, stay: Stay) -> None:
+    """Note that a stay was cut off, with others of the same room in one word. Where the session is
+    over it was we who closed the room: state first, then the room."""
+    for news in register.news:
+        if isinstance(news, Interrupted) and news.room.id == stay.session_id:
+            news.people.append(stay.participant_id)
+            return
+    for room in register.rooms.values():
+        if room.id == stay.session_id and room.state not in OVER:
+            register.news.append(Interrupted(room, [stay.participant_id]))
 
 
 HANDLERS: dict[str, Callable[[Register, Fact, str], None]] = {

@@ -21,7 +21,7 @@ from app.participants.models import Attendance, Participant
 from app.ports import RoomOrder
 from app.rooms import orders, redis_keys
 from app.rooms.orders import Target
-from app.rooms.presence import write
+from app.rooms.presence import interrupt, write
 from app.rooms.register import Register, Stay
 from app.rooms.schemas import Picture, read_picture
 from app.services import Services
@@ -111,6 +111,8 @@ def _close_lost(register: Register, picture: Picture) -> None:
     for stay in register.stays():
         if (stay.participant_id, stay.connection) not in real and _is_older(stay, picture):
             register.leave(stay, at=picture.asked_at, reason="disconnected")
+            if stay.source != picture.source:  # another run of Prosody: the one before died
+                interrupt(register, stay)
 
 
 def _is_older(stay: Stay, picture: Picture) -> bool:

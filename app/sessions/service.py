@@ -119,13 +119,14 @@ def change(
     require_open(session)
     if session.state == State.ACTIVE and "planned_start" in values:
         raise Conflict("The session has already started.", code="session_active")
+    changed = sorted(name for name, value in values.items() if getattr(session, name) != value)
     for name, value in values.items():
         setattr(session, name, value)
     _check_plan(session.planned_start, session.planned_end)
     session.version += 1
     session.due_at = now
     db.flush()
-    _tell(db, session, "session.updated", now)
+    _tell(db, session, "session.updated", now, changed=changed)
     _audit(db, session, "session.updated", actor, now, fields=sorted(values))
     planned = {name: getattr(session, name) for name in follow.FOLLOWED}
     follow.replan(db, session_id=session_id, values=planned, actor=actor, now=now)

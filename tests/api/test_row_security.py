@@ -74,8 +74,9 @@ def fill(db: Any, hook: str, person: str) -> None:
     db.execute(
         text("""
         INSERT INTO teleconference.notifications (id, organisation_id, event_id, participant_id,
-            kind, state, next_attempt_at, created_at)
-        SELECT gen_random_uuid(), p.organisation_id, e.id, p.id, 'invitation', 'sent', now(), now()
+            kind, state, next_attempt_at, created_at, session_id, occasion, channel, due_at)
+        SELECT gen_random_uuid(), p.organisation_id, e.id, p.id, 'invitation', 'sent', now(), now(),
+            session_id, 'test', 'email', now()
         FROM teleconference.participants p JOIN teleconference.events e USING (session_id)
         WHERE p.id = :person LIMIT 1"""),
         values,

@@ -42,6 +42,9 @@ LAST_S = int(LATEST.timestamp()) - 1
 MOMENTS = st.integers(int(EARLIEST.timestamp()), LAST_S).map(lambda s: from_unix(s).isoformat())
 schemathesis.openapi.format("date-time", MOMENTS)
 schemathesis.openapi.format("date", MOMENTS.map(lambda moment: moment[:10]))
+NUMBERS = ("+4930123456", "+33142685300", "+12025550123")
+schemathesis.openapi.format("phone", st.sampled_from(NUMBERS))
+schemathesis.openapi.format("time-zone", st.sampled_from(("UTC", "Europe/Berlin", "Asia/Tokyo")))
 
 
 class Served:

@@ -33,6 +33,7 @@ WITHIN_S = 30.0
 PARTS = ("postgres", "redis", "mail", "relay", "worker")
 # A dead worker's claims run out soon, and a silent receiver is given up on soon.
 IMPATIENT = {"DELIVERY_LEASE_S": "2", "WEBHOOK_TIMEOUT_S": "1", "RELAY_POLL_S": "0.25"}
+IMPATIENT |= {"NOTIFICATION_TIMEOUT_S": "1"}
 
 
 @dataclass

@@ -32,7 +32,7 @@ from tests.flow.delivery import (
     receiver,
 )
 from workers.jobs.context import JobContext, hold
-from workers.jobs.mail import send_notification
+from workers.jobs.messages import send_mail
 from workers.jobs.wakeups import SEND, Wakeups, connect
 
 __all__ = ["delivery_stack", "hospital", "receiver"]
@@ -48,7 +48,9 @@ def mails_to(stack: LocalStack, address: str) -> list[EmailMessage]:
 def notification(hospital: Hospital, participant_id: UUID) -> Notification | None:
     """Return the message to one participant, if the relay has made it."""
     with hospital.services.database.begin() as db:
-        query = select(Notification).where(Notification.participant_id == participant_id)
+        query = select(Notification).where(
+            Notification.participant_id == participant_id, Notification.kind == "invitation"
+        )
         return db.scalars(query).one_or_none()
 
 
@@ -171,7 +173,7 @@ def test_a_silent_mail_server_is_left_alone_for_a_while(
         wakeups = Wakeups(redis)
         hold(JobContext(replace(hospital.services, mailer=mailer), wakeups, Event()))
         for message in waiting:
-            send_notification(str(message))
+            send_mail(str(message))
         redis.delete("rq:queue:mail")
         wakeups.wake(SEND, waiting)
         assert (mailer.asked, redis.llen("rq:queue:mail")) == (1, 0)

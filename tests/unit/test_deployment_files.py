@@ -194,6 +194,8 @@ def test_each_process_starts_with_the_settings_it_is_given(
         ("POSTGRES_PASSWORD", {"postgres"}),
         ("OWNER_DATABASE_PASSWORD", {"postgres", "migrate"}),
         ("SMTP_PASSWORD", {"worker"}),
+        ("NOTIFICATION_SERVICE_SECRET", {"worker"}),
+        ("SMS_GATEWAY_TOKEN", {"worker"}),
         ("JICOFO_AUTH_PASSWORD", {"prosody", "jicofo"}),
         ("JVB_AUTH_PASSWORD", {"prosody", "jvb"}),
         ("JIBRI_XMPP_PASSWORD", {"prosody", "jibri"}),

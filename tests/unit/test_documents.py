@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from app.db.constraints import CHECKS, CONFLICTS
 from app.events.members import event_schema
 from app.events.types import EVENT_TYPES
+from app.notifications.kinds import Dropped
 from app.rooms.admission import TEXTS
 from app.web.problems import HTTP_CODES
 from app.webhooks.deliveries import SUBSCRIPTION_INACTIVE
@@ -79,7 +80,7 @@ def test_no_code_is_documented_that_nobody_says() -> None:
     """What is not said any more must leave the page."""
     said = codes_of_the_code()
     # Of the barrier's name, in participants.links; and the last error of a delivery.
-    made = {"link_revoked", "link_expired", SUBSCRIPTION_INACTIVE}
+    made = {"link_revoked", "link_expired", SUBSCRIPTION_INACTIVE, *Dropped}
     unsaid = {
         known
         for known in rows(page("errors.md").split("## At the door")[0])

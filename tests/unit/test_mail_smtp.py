@@ -1,6 +1,8 @@
 """The SMTP adapter against a real server: what is worth another try, and what is not."""
 
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from email.message import EmailMessage
 from typing import Any
@@ -8,7 +10,6 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
-from app.adapters import smtp
 from app.adapters.smtp import SmtpMailer
 from app.errors import DomainError, Invalid, Unavailable
 from app.localstack import Ports
@@ -49,9 +50,13 @@ def moody() -> Iterator[tuple[Moody, SmtpMailer]]:
     ports.release()
 
 
-def mailer(port: int, host: str = "127.0.0.1", *, starttls: bool = False) -> SmtpMailer:
+def mailer(
+    port: int, host: str = "127.0.0.1", *, starttls: bool = False, timeout_s: float = 15
+) -> SmtpMailer:
     """Return a mailer without login."""
-    return SmtpMailer(host=host, port=port, username="", password="", starttls=starttls)
+    return SmtpMailer(
+        host=host, port=port, username="", password="", starttls=starttls, timeout_s=timeout_s
+    )
 
 
 def message() -> EmailMessage:
@@ -113,14 +118,50 @@ def test_nobody_listening_is_worth_another_try() -> None:
     assert isinstance(refusal(mailer(1)), Unavailable)
 
 
-def test_a_server_that_says_nothing_is_told_from_one_that_hangs_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_server_that_says_nothing_is_told_from_one_that_hangs_up() -> None:
     """The worker leaves a silent one alone for a while."""
-    monkeypatch.setattr(smtp, "TIMEOUT_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert refusal(mailer(silent.getsockname()[1])).code == "no_answer"
+        assert refusal(mailer(silent.getsockname()[1], timeout_s=0.2)).code == "no_answer"
     assert refusal(mailer(1)).code == "no_connection"
+
+
+def test_a_server_that_trickles_is_given_up_at_the_deadline() -> None:
+    """Each line comes in time for the socket; all of them together would never end."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def trickle() -> None:
+            with server.accept()[0] as peer:
+                while not over.wait(0.1):
+                    try:
+                        peer.sendall(b"220-wait\r\n")
+                    except OSError:
+                        return
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        began = time.monotonic()
+        error = refusal(mailer(server.getsockname()[1], timeout_s=0.5))
+        took = time.monotonic() - began
+        over.set()
+        thread.join()
+    assert error.code == "no_answer"
+    assert 0.4 < took < 2
+
+
+def test_a_server_that_talks_nonsense_is_worth_another_try() -> None:
+    """Whatever listens there is no mail server now."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def babble() -> None:
+            with server.accept()[0] as peer:
+                peer.sendall(b"\x00\xff hello\r\n" * 3)
+
+        thread = threading.Thread(target=babble)
+        thread.start()
+        error = refusal(mailer(server.getsockname()[1], timeout_s=2))
+        thread.join()
+    assert isinstance(error, Unavailable)
 
 
 def test_without_a_mail_server_no_attempt_is_made() -> None:

@@ -4,11 +4,13 @@ import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from threading import Event
 from uuid import UUID
 
 import structlog
 
+from app.clock import utc_now
 from app.observability import place_of
 from app.services import Services
 from workers.jobs.wakeups import Wakeups
@@ -26,6 +28,7 @@ class JobContext:
     services: Services
     wakeups: Wakeups
     stopping: Event
+    clock: Callable[[], datetime] = utc_now
     threads: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(PARALLEL, thread_name_prefix="send")
     )

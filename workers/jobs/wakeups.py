@@ -16,10 +16,13 @@ from rq import Queue
 from rq.queue import EnqueueData
 from rq.serializers import JSONSerializer
 
-DELIVERIES, MAIL = "deliveries", "mail"
+DELIVERIES, MAIL, SMS, SERVICE = "deliveries", "mail", "sms", "service"
 DRAIN = "workers.jobs.webhooks.drain_webhook"
-SEND = "workers.jobs.mail.send_notification"
-QUEUE_OF = {DRAIN: DELIVERIES, SEND: MAIL}
+SEND = "workers.jobs.messages.send_mail"
+SEND_SMS = "workers.jobs.messages.send_sms"
+SEND_SERVICE = "workers.jobs.messages.send_service"
+SEND_BY = {"email": SEND, "sms": SEND_SMS, "service": SEND_SERVICE}
+QUEUE_OF = {DRAIN: DELIVERIES, SEND: MAIL, SEND_SMS: SMS, SEND_SERVICE: SERVICE}
 
 # Only if a worker dies as it takes a job, and the queue is never empty, does anybody wait for this.
 MARK_S = 30
@@ -41,7 +44,7 @@ def connect(url: str) -> Redis:
 
 
 def queue(name: str, redis: Redis) -> Queue:
-    """Return one of the two queues."""
+    """Return one of the queues."""
     return Queue(name, connection=redis, serializer=JSONSerializer)
 
 
@@ -82,8 +85,8 @@ class Wakeups:
         """Wake nobody for a subject that does not answer, each time twice as long.
 
         A receiver that lets every request wait until the timeout would otherwise keep workers
-        from all others, and jobs would pile up. All mail has one receiver, the mail server. Lives
-        in Redis only: when it is lost, one more request waits.
+        from all others, and jobs would pile up. All messages of one channel have one receiver.
+        Lives in Redis only: when it is lost, one more request waits.
         """
         count = int(self._redis.incr(_silences(job, subject)))
         seconds = min(FIRST_PAUSE_S * 2 ** (count - 1), LONGEST_PAUSE_S)
@@ -135,4 +138,4 @@ def _silences(job: str, subject: UUID) -> str:
 
 
 def _receiver(job: str, subject: UUID) -> UUID | str:
-    return "server" if job == SEND else subject
+    return subject if job == DRAIN else "server"
