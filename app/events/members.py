@@ -33,6 +33,26 @@ def _choice(example: str, *words: str) -> Member:
     return Member({"enum": list(words)}, example)
 
 
+def _moment(*, nullable: bool = False, about: str) -> Member:
+    kinds = ["string", "null"] if nullable else "string"
+    schema = {"type": kinds, "format": "date-time", "description": about}
+    return Member(schema, "2026-06-18T09:30:00+00:00")
+
+
+def _flag(example: bool, *, about: str) -> Member:
+    return Member({"type": "boolean", "description": about}, example)
+
+
+def _ids(about: str) -> Member:
+    items = {"type": "string", "format": "uuid"}
+    return Member({"type": "array", "items": items, "description": about}, [f"{_ID}03"])
+
+
+def _names(about: str) -> Member:
+    items = {"type": "string"}
+    return Member({"type": "array", "items": items, "description": about}, ["planned_start"])
+
+
 MEMBERS: Mapping[str, Member] = {
     "session_id": _id("02", "The session it happened in."),
     "participant_id": _id("03", "The person it happened to."),
@@ -52,6 +72,25 @@ MEMBERS: Mapping[str, Member] = {
     "entry_id": _id("04", "The uninvited entry."),
     "outcome": _choice("justified", "justified", "unjustified"),
     "code": _text("full", about="Why: a code of docs/errors.md."),
+    "until": _moment(nullable=True, about="When the person may come back; null: never."),
+    "by": _choice("participant", "client", "user", "participant"),
+    "media": _choice("audio", "audio", "video", "desktop"),
+    "moderator": _flag(True, about="Whether the person may moderate now."),
+    "audio": _flag(True, about="Whether microphones are moderated."),
+    "video": _flag(False, about="Whether cameras are moderated."),
+    "audio_allowed": _ids("Who may use a microphone all the same."),
+    "video_allowed": _ids("Who may use a camera all the same."),
+    "participant_ids": _ids("The people who were inside."),
+    "appointment_id": _id("05", "The appointment."),
+    "visit_type": _text("consultation", about="Your kind of visit."),
+    "planned_start": _moment(about="When it is to begin."),
+    "planned_end": _moment(about="When it is to end."),
+    "previous_planned_start": _moment(about="When it was to begin."),
+    "previous_planned_end": _moment(about="When it was to end."),
+    "fields": _names("What changed."),
+    "changed": _names("What changed."),
+    "message": _text("invitation", about="The kind of message."),
+    "channel": _choice("email", "email", "sms", "service"),
 }
 
 

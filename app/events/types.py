@@ -81,12 +81,12 @@ EVENT_TYPES: dict[str, EventType] = {
         EventType(
             "notification.requested",
             "A person is sent their invitation once more.",
-            (*_PERSON, "kind", "channel"),
+            (*_PERSON, "message", "channel"),
         ),
         EventType(
             "notification.failed",
             "A person could not be told something over any channel.",
-            (*_PERSON, "kind", "channel", "code"),
+            (*_PERSON, "message", "channel", "code"),
         ),
         EventType("room.message_sent", "The service wrote into the room; the text is not kept."),
         EventType(

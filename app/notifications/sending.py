@@ -130,7 +130,7 @@ def _go_on(
         "participant_id": str(person.id),
         "role": person.role,
         "participant_reference": person.reference,
-        "kind": row.kind,
+        "message": row.kind,
         "channel": row.channel,
         "code": error,
     }

@@ -83,7 +83,7 @@ def resend(
         "participant_id": str(person.id),
         "role": person.role,
         "participant_reference": person.reference,
-        "kind": Kind.INVITATION,
+        "message": Kind.INVITATION,
         "channel": channels[0],
     }
     event_id = events.append(
