@@ -11,13 +11,16 @@ from app.organisations.policy_routes import blp as organisation
 from app.organisations.routes import blp as organisations
 from app.pages.routes import lost
 from app.pages.routes import make_blueprint as make_pages
+from app.participants.routes import LINK
 from app.participants.routes import blp as participants
+from app.rooms.routes import DOORS as ROOM_DOORS
 from app.rooms.routes import blp as rooms
 from app.services import Services
 from app.sessions.routes import blp as sessions
 from app.settings import Settings
 from app.visits.routes import blp as visits
 from app.web.blueprint import refuse_the_unasked
+from app.web.direct import MAX_BODY_BYTES, ShortWay
 from app.web.docs import blp as docs
 from app.web.health import blp as health
 from app.web.openapi import OPENAPI_CONFIG, TeleconsultApi
@@ -26,7 +29,7 @@ from app.web.services import attach_services
 from app.webhooks.routes import blp as webhooks
 from app.wiring import build_services
 
-MAX_BODY_BYTES = 262_144
+DOORS = (LINK, *ROOM_DOORS)
 
 
 def create_app(services: Services) -> Flask:
@@ -56,6 +59,7 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(docs)
     app.register_blueprint(make_pages())
     app.register_error_handler(404, lost)
+    app.wsgi_app = ShortWay(app.wsgi_app, services, DOORS)  # type: ignore[method-assign]
     return app
 
 

@@ -7,10 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy.engine import Connection
-from sqlalchemy.orm import Session
 
-from app.db.engine import run
+from app.db.engine import Runner, run
 from app.ids import new_id
 
 # By hand and straight on the driver: at every join an entry is written.
@@ -36,7 +34,7 @@ OPERATOR = Actor("operator")
 
 
 def record(
-    db: Session | Connection,
+    db: Runner,
     *,
     action: str,
     actor: Actor,
