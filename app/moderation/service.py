@@ -106,31 +106,6 @@ def cancel_session(
     return session, commands.end(db, Target.of(session), reason=reason, now=now)
 
 
-def remove_participant(
-    db: Session,
-    *,
-    organisation_id: UUID,
-    session_id: UUID,
-    participant_id: UUID,
-    reason: str,
-    actor: Actor,
-    now: datetime,
-) -> tuple[Participant, RoomOrder]:
-    """Remove a person for good and have them put out of the room.
-
-    Raises:
-        NotFound: see `participants.service.remove`.
-    """
-    session = sessions.lock(db, organisation_id=organisation_id, session_id=session_id)
-    participant = participants.remove(
-        db, session, participant_id=participant_id, actor=actor, now=now
-    )
-    order = commands.kick(
-        db, Target.of(session), participant_id=participant_id, reason=reason, now=now
-    )
-    return participant, order
-
-
 def replace_link(
     db: Session,
     *,

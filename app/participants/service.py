@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from app.audit import service as audit
@@ -94,43 +94,6 @@ def get(
         raise NotFound(
             "There is no such participant in this session.", code="participant_not_found"
         )
-    return participant
-
-
-def remove(
-    db: Session, session: CareSession, *, participant_id: UUID, actor: Actor, now: datetime
-) -> Participant:
-    """Take a person out for good: their link and every token of theirs is dead from here on.
-
-    The state changes first and the room is told after the commit, so there is no moment in which
-    a person put out could come back. Removing twice is no error.
-
-    Args:
-        session: locked (`sessions.service.lock`).
-
-    Raises:
-        NotFound: there is no such participant.
-    """
-    participant = db.scalars(
-        update(Participant)
-        .where(
-            Participant.id == participant_id,
-            Participant.session_id == session.id,
-            Participant.state != "removed",
-        )
-        .values(state="removed", removed_at=now, version=Participant.version + 1)
-        .returning(Participant)
-        .execution_options(synchronize_session=False)
-    ).first()
-    if participant is None:
-        return get(
-            db,
-            organisation_id=session.organisation_id,
-            session_id=session.id,
-            participant_id=participant_id,
-        )
-    links.revoke_links(db, participant_id=participant_id, now=now)
-    tell(db, participant, "participant.removed", actor=actor, now=now)
     return participant
 
 
