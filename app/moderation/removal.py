@@ -17,7 +17,7 @@ from app.ports import RoomOrder
 from app.rooms.orders import FIRST_REPEAT_S
 from app.sessions import service as sessions
 
-# Takes the locks and writes state, link, event and order (migration 0024).
+# Takes the locks and writes state, link, event and order (migration 0045).
 REMOVE = select(Participant, column("room_name", Text)).from_statement(
     text("""
         SELECT p.*, s.room_name

@@ -7,8 +7,8 @@ first, then the participant's. It returns nothing when there is no such particip
 
 from alembic import op
 
-revision = "0024"
-down_revision = "0020"
+revision = "0045"
+down_revision = "0040"
 branch_labels = None
 depends_on = None
 
