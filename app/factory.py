@@ -19,7 +19,9 @@ from app.pages.routes import lost
 from app.pages.routes import make_blueprint as make_pages
 from app.pages.staff import staff
 from app.pages.waiting import blp as waiting_on_page
+from app.participants.routes import LINK
 from app.participants.routes import blp as participants
+from app.rooms.routes import DOORS as ROOM_DOORS
 from app.rooms.routes import blp as rooms
 from app.services import Services
 from app.sessions.routes import blp as sessions
@@ -29,6 +31,7 @@ from app.waiting.routes import blp as waiting
 from app.waiting.routes import internal as waiting_in_call
 from app.web.blueprint import refuse_the_unasked
 from app.web.cors import allow_origins
+from app.web.direct import MAX_BODY_BYTES, ShortWay
 from app.web.docs import blp as docs
 from app.web.health import blp as health
 from app.web.limits import limit_requests
@@ -39,7 +42,7 @@ from app.webhooks.log_routes import blp as webhook_log
 from app.webhooks.routes import blp as webhooks
 from app.wiring import build_services
 
-MAX_BODY_BYTES = 262_144
+DOORS = (LINK, *ROOM_DOORS)
 
 
 def create_app(services: Services) -> Flask:
@@ -81,6 +84,7 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(staff)
     app.register_blueprint(waiting_on_page)
     app.register_error_handler(404, lost)
+    app.wsgi_app = ShortWay(app.wsgi_app, services, DOORS)  # type: ignore[method-assign]
     _trust_proxies(app, services.settings.trusted_proxies)
     return app
 

@@ -45,23 +45,35 @@ def place_of(error: BaseException) -> str:
 
 
 def observe_requests(app: Flask) -> None:
-    """Give every request an id that its log lines, and its answer, carry."""
+    """Give every request of Flask an id that its log lines, and its answer, carry."""
     app.before_request(_bind)
     app.after_request(_finish)
 
 
-def _bind() -> None:
-    g.request_id = str(new_id())
+def begin_request(method: str, rule: str) -> str:
+    """Have the log lines from here on name this request; return its id.
+
+    Args:
+        rule: the route's, not the path: a path can hold a link's code.
+    """
+    request_id = str(new_id())
     structlog.contextvars.clear_contextvars()
-    # The rule, not the path: a path can hold a link's code.
+    structlog.contextvars.bind_contextvars(request_id=request_id, method=method, route=rule)
+    return request_id
+
+
+def end_request(status: int) -> None:
+    """Log a request that failed by our fault."""
+    if status >= 500:
+        structlog.get_logger().warning("request_failed", status=status)
+
+
+def _bind() -> None:
     rule = request.url_rule.rule if request.url_rule else "unmatched"
-    structlog.contextvars.bind_contextvars(
-        request_id=g.request_id, method=request.method, route=rule
-    )
+    g.request_id = begin_request(request.method, rule)
 
 
 def _finish(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.get("request_id", "")
-    if response.status_code >= 500:
-        structlog.get_logger().warning("request_failed", status=response.status_code)
+    end_request(response.status_code)
     return response

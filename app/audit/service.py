@@ -6,11 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.engine import Connection
-from sqlalchemy.orm import Session
-
 from app.audit.proof import canonical_detail, content_of_entry, current_keys
-from app.db.engine import run
+from app.db.engine import Runner, run
 from app.ids import new_id
 
 # By hand and straight on the driver: at every join an entry is written.
@@ -36,7 +33,7 @@ OPERATOR = Actor("operator")
 
 
 def record(
-    db: Session | Connection,
+    db: Runner,
     *,
     action: str,
     actor: Actor,

@@ -1,18 +1,23 @@
 """The connection pool, and the one way to open a transaction."""
 
-import select
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.db.direct import DirectConnection, DirectLinks, is_dead
+
 # Row-level security compares organisation_id with this setting of the transaction. Work of the
 # service itself (relay, jobs, what Prosody tells) spans organisations and says so with '*'.
 EVERY_ORGANISATION = "*"
+# Whatever can run one statement.
+Runner = Session | Connection | DirectConnection
+
 SET_ORGANISATION = text("SELECT set_config('teleconsult.organisation_id', :organisation, true)")
 
 
@@ -29,6 +34,7 @@ def make_engine(
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=5,
+        json_deserializer=orjson.loads,
         hide_parameters=True,  # an error's text is logged, and parameters hold names
         **{"isolation_level": "READ COMMITTED", **options},
         connect_args={
@@ -46,14 +52,8 @@ def make_engine(
 
 
 def _refuse_the_dead(connection: Any, _record: object, _proxy: object) -> None:
-    """Have the pool replace a connection whose server has gone: a server says so when it ends, and
-    from an idle connection there is nothing else to read. Asking it each time (pre-ping) would
-    cost as much as a third of the statement that follows."""
-    if connection.closed:
-        raise DisconnectionError
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    if poll.poll(0):
+    """Have the pool replace a connection whose server has gone."""
+    if is_dead(connection):
         raise DisconnectionError
 
 
@@ -71,15 +71,21 @@ class Database:
             isolation_level="AUTOCOMMIT",
             pool_reset_on_return=None,  # without a transaction there is nothing to roll back
         )
+        self._direct = DirectLinks(self._statements)
 
     def statements(self) -> Connection:
         """Return a connection where each statement is a transaction of its own, for what happens
         at every join: it spans organisations, since whoever holds a link has none yet."""
         return self._statements.connect()
 
+    def direct(self) -> DirectConnection:
+        """Return the same without SQLAlchemy between statement and driver."""
+        return DirectConnection(self._direct)
+
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+        self._direct.dispose()
         self._statements.dispose()
 
     @contextmanager
@@ -99,14 +105,14 @@ def enter_organisation(db: Session, organisation_id: UUID | str) -> None:
     db.execute(SET_ORGANISATION, {"organisation": str(organisation_id)})
 
 
-def run(
-    db: Session | Connection, statement: str, parameters: Sequence[Any]
-) -> Sequence[Any] | None:
+def run(db: Runner, statement: str, parameters: Sequence[Any]) -> Sequence[Any] | None:
     """Run one statement of the driver's own kind (`%s`) and return its first row, if it has any.
 
     For what happens at every join and change: building the statement anew from SQLAlchemy's
     language would cost more than PostgreSQL takes to run it.
     """
+    if isinstance(db, DirectConnection):
+        return db.run(statement, parameters)
     connection = db.connection() if isinstance(db, Session) else db
     result = connection.exec_driver_sql(statement, tuple(parameters))
     return result.first() if result.returns_rows else None

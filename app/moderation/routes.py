@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import Response
 from sqlalchemy.orm import Session
 
-from app.moderation import service
+from app.moderation import removal, service
 from app.moderation.schemas import (
     MessageIn,
     MessageOut,
@@ -233,7 +233,7 @@ def tell_room(order: RoomOrder) -> AfterCommit:
 def _remove(
     session_id: UUID, participant_id: UUID, db: Session, caller: Caller, ban_s: int | None
 ) -> Any:
-    participant, order = service.remove_participant(
+    participant, order = removal.remove_participant(
         db,
         organisation_id=caller.organisation_id,
         session_id=session_id,

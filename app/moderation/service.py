@@ -1,7 +1,7 @@
 """What changes a session and its live room together: state first, then the room."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -106,38 +106,6 @@ def cancel_session(
         now=now,
     )
     return session, commands.end(db, Target.of(session), reason=reason, now=now)
-
-
-def remove_participant(
-    db: Session,
-    *,
-    organisation_id: UUID,
-    session_id: UUID,
-    participant_id: UUID,
-    reason: str,
-    actor: Actor,
-    now: datetime,
-    ban_s: int | None = None,
-) -> tuple[Participant, RoomOrder]:
-    """Remove a person, for good or for `ban_s` seconds, and have them put out of the room.
-
-    Raises:
-        NotFound: see `participants.service.remove`.
-    """
-    session = sessions.lock(db, organisation_id=organisation_id, session_id=session_id)
-    until = None if ban_s is None else now + timedelta(seconds=ban_s)
-    participant = participants.remove(
-        db, session, participant_id=participant_id, actor=actor, now=now, until=until
-    )
-    order = commands.kick(
-        db,
-        Target.of(session),
-        participant_id=participant_id,
-        reason=reason,
-        now=now,
-        ban_until=participant.removed_until,
-    )
-    return participant, order
 
 
 def replace_link(

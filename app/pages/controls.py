@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.moderation import calls, service
+from app.moderation import calls, removal, service
 from app.moderation.routes import ROOM_TOLD, ROOM_WILL_BE_TOLD, carry_out
 from app.moderation.schemas import AvModerationIn, MessageIn, MessageOut, MuteAllIn
 from app.pages.behind_link import actor_in, from_our_page, seated
@@ -107,7 +107,7 @@ def unmute_request(body: dict[str, Any], *, db: Session, seat: Seat) -> Any:
 @blp.alt_response(202, schema=DoneOut, description=ROOM_WILL_BE_TOLD)
 def remove(body: dict[str, Any], *, db: Session, seat: Seat) -> Any:
     """Remove a person, for good or for a time."""
-    _, order = service.remove_participant(db, reason=service.REMOVED, **_who(seat), **body)
+    _, order = removal.remove_participant(db, reason=service.REMOVED, **_who(seat), **body)
     return _done(seat, order)
 
 

@@ -3,10 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.engine import Connection
-
 from app.audit import service as audit
 from app.audit.service import Actor
+from app.db.engine import Runner
 from app.errors import DomainError
 from app.ids import new_id
 from app.participants import links, waiting
@@ -28,7 +27,7 @@ def exchange(services: Services, code: str, *, now: datetime) -> dict[str, Any]:
         NotFound, Gone, Forbidden: see `links`; each is audited.
         Unavailable: the database does not answer, or there is no signing key.
     """
-    with services.database.statements() as db:
+    with services.database.direct() as db:
         return _enter(db, services, _seat(db, code, now), now)
 
 
@@ -38,7 +37,7 @@ def state(services: Services, code: str, *, now: datetime) -> dict[str, Any]:
     Raises:
         NotFound: nobody has such a link.
     """
-    with services.database.statements() as db:
+    with services.database.direct() as db:
         seat = _seat(db, code, now)
         barrier = seat.barrier(early_join_s=services.settings.early_join_s, now=now)
         place = _place(db, services, seat, barrier, now)
@@ -56,11 +55,11 @@ def state(services: Services, code: str, *, now: datetime) -> dict[str, Any]:
 
 def audit_unknown(services: Services, error: DomainError, *, now: datetime) -> None:
     """Note that somebody tried a link nobody has, or one that is dead."""
-    with services.database.statements() as db:
+    with services.database.direct() as db:
         _audit(db, None, error, now)
 
 
-def _seat(db: Connection, code: str, now: datetime) -> Seat:
+def _seat(db: Runner, code: str, now: datetime) -> Seat:
     try:
         return links.open_seat(db, code)
     except DomainError as error:
@@ -68,7 +67,7 @@ def _seat(db: Connection, code: str, now: datetime) -> Seat:
         raise
 
 
-def _enter(db: Connection, services: Services, seat: Seat, now: datetime) -> dict[str, Any]:
+def _enter(db: Runner, services: Services, seat: Seat, now: datetime) -> dict[str, Any]:
     settings = services.settings
     barrier = seat.barrier(early_join_s=settings.early_join_s, now=now)
     try:
@@ -86,9 +85,7 @@ def _enter(db: Connection, services: Services, seat: Seat, now: datetime) -> dic
     return _ready(seat, token, settings)
 
 
-def _place(
-    db: Connection, services: Services, seat: Seat, barrier: str, now: datetime
-) -> Place | None:
+def _place(db: Runner, services: Services, seat: Seat, barrier: str, now: datetime) -> Place | None:
     """Note a sign of life of who waits to be admitted, and return where they stand."""
     if barrier != "not-admitted":
         return None
@@ -126,7 +123,7 @@ def _ready(seat: Seat, token: JitsiToken, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _audit(db: Connection, seat: Seat | None, error: DomainError | None, now: datetime) -> None:
+def _audit(db: Runner, seat: Seat | None, error: DomainError | None, now: datetime) -> None:
     audit.record(
         db,
         action="link.opened",

@@ -12,9 +12,9 @@ from hashlib import sha256
 from uuid import UUID
 
 from sqlalchemy import select, update
-from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
+from app.db.engine import Runner
 from app.errors import Forbidden, Gone, NotFound, Unavailable
 from app.ids import new_id
 from app.participants.models import Link, Participant
@@ -133,7 +133,7 @@ def url_for(link: Link, settings: Settings) -> str:
     return f"{settings.public_url}/j/{code_for(link, settings)}"
 
 
-def open_seat(db: Session | Connection, code: str) -> Seat:
+def open_seat(db: Runner, code: str) -> Seat:
     """Return the seat behind a code.
 
     Raises:

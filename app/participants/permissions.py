@@ -3,6 +3,7 @@ role, and one participant may be granted or refused a permission for one session
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cache
 
 Overrides = Mapping[str, bool]
 
@@ -72,10 +73,16 @@ def effective(
 ) -> frozenset[Permission]:
     """Return what this participant may do: the table, then the organisation's word on the role,
     then what was said about this one person."""
-    permissions = set(ALWAYS[Role(role)])
-    if kind == "emergency":
-        permissions |= IN_AN_EMERGENCY.get(Role(role), frozenset())
-    for overrides in (organisation.get(role, {}), participant):
+    permissions = _usual(role, kind)
+    for overrides in (organisation.get(role), participant):
+        if not overrides:
+            continue
         permissions |= {Permission(name) for name, allowed in overrides.items() if allowed}
         permissions -= {Permission(name) for name, allowed in overrides.items() if not allowed}
-    return frozenset(permissions)
+    return permissions
+
+
+@cache
+def _usual(role: str, kind: str) -> frozenset[Permission]:
+    usual = ALWAYS[Role(role)]
+    return usual | IN_AN_EMERGENCY.get(Role(role), frozenset()) if kind == "emergency" else usual

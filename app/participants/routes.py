@@ -1,5 +1,6 @@
 """`/sessions/{id}/participants`, and what a personal link answers."""
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -7,7 +8,9 @@ from flask import Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.clock import utc_now
 from app.db.base import columns_of
+from app.errors import NotFound
 from app.participants import exchange, presence, service
 from app.participants.models import Participant
 from app.participants.schemas import (
@@ -20,11 +23,14 @@ from app.participants.schemas import (
     ParticipantPageOut,
     ParticipantQuery,
 )
+from app.services import Services
 from app.sessions import service as sessions
 from app.web.answers import json_answer
 from app.web.auth import Caller, actor_of, now, requires
 from app.web.blueprint import Blueprint
+from app.web.direct import UNKEPT, Answer, Call, Door, as_json, behind_flask, refuse_body
 from app.web.idempotency import idempotent
+from app.web.limits import require_few_guesses
 from app.web.paging import Page, keyset_page
 from app.web.services import current_services
 from app.web.transactions import transactional
@@ -94,11 +100,20 @@ def read_participant(session_id: UUID, participant_id: UUID, *, db: Session, cal
     return with_etag(participant)
 
 
-@blp.route("/j/<string:code>/token", methods=["POST"])
-@blp.response(200, EntryOut)
-def exchange_link(code: str) -> Response:
+def exchange_link(services: Services, call: Call, code: str) -> Answer:
     """Exchange a personal link for a short-lived Jitsi token, or learn why to wait."""
-    return json_answer(exchange.exchange(current_services(), code, now=now()))
+    refuse_body(call.body)
+    try:
+        entry = exchange.exchange(services, code, now=utc_now())
+    except NotFound:
+        require_few_guesses(services, call.address)
+        raise
+    return Answer(as_json(entry), UNKEPT)
+
+
+LINK_RULE = "/j/<string:code>/token"
+LINK = Door(LINK_RULE, re.compile("/j/(?P<code>[a-z2-7]{1,64})/token"), exchange_link)
+blp.route(LINK_RULE, methods=["POST"])(blp.response(200, EntryOut)(behind_flask(exchange_link)))
 
 
 @blp.route("/j/<string:code>/state", methods=["GET"])

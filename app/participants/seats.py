@@ -10,10 +10,7 @@ from functools import cached_property
 from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy.engine import Connection
-from sqlalchemy.orm import Session
-
-from app.db.engine import run
+from app.db.engine import Runner, run
 from app.participants.permissions import Permission, effective
 
 BY_CODE = "SELECT * FROM teleconference.seat_by_code(%s)"
@@ -108,13 +105,13 @@ def code_hash(code: str) -> bytes:
     return sha256(code.encode()).digest()
 
 
-def seat_by_code(db: Session | Connection, code: str) -> Seat | None:
+def seat_by_code(db: Runner, code: str) -> Seat | None:
     """Return the seat a link's code stands for."""
     row = run(db, BY_CODE, (code_hash(code),))
     return Seat(*row) if row else None
 
 
-def seat_by_link(db: Session | Connection, *, participant_id: UUID, link_id: UUID) -> Seat | None:
+def seat_by_link(db: Runner, *, participant_id: UUID, link_id: UUID) -> Seat | None:
     """Return the seat a Jitsi token names."""
     row = run(db, BY_LINK, (participant_id, link_id))
     return Seat(*row) if row else None

@@ -7,11 +7,13 @@ and the web client's jwt middleware.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
 import jwt
+import orjson
 
 from app.organisations.keys import Signer
 from app.participants.permissions import Permission
@@ -41,6 +43,9 @@ FEATURES: dict[str, Permission | None] = {
     "moderation": Permission.MODERATE,
 }
 
+# Without PyJWT's layer for claims: they are ours, and orjson writes them.
+JWS = jwt.PyJWS(algorithms=["RS256"])
+
 
 @dataclass(frozen=True, slots=True)
 class JitsiToken:
@@ -61,11 +66,9 @@ def mint(
     """
     longest = timedelta(seconds=settings.jitsi_token_ttl_s)
     expires_at = min(max(now, seat.planned_end or now), now + longest) + longest
-    text = jwt.encode(
-        claims(seat, settings=settings, token_id=token_id, now=now, expires_at=expires_at),
-        signer.key,
-        algorithm="RS256",
-        headers={"kid": signer.kid},
+    said = claims(seat, settings=settings, token_id=token_id, now=now, expires_at=expires_at)
+    text = JWS.encode(
+        orjson.dumps(said), signer.key, algorithm="RS256", headers={"kid": signer.kid}
     )
     return JitsiToken(text, expires_at)
 
@@ -94,7 +97,8 @@ def claims(
     }
 
 
-def features(permissions: frozenset[Permission]) -> dict[str, bool]:
+@lru_cache(256)  # of the few sets there are
+def features(permissions: frozenset[Permission]) -> Mapping[str, bool]:
     """Return Jitsi's feature table for a set of permissions."""
     return {name: needed in permissions for name, needed in FEATURES.items()}
 

@@ -14,11 +14,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from app.audit.service import Actor
-from app.db.engine import Database, run
+from app.db.engine import Database, Runner, run
 from app.participants import service
 from app.participants.models import Participant, Waiting
 from app.participants.seats import Seat
@@ -70,7 +69,7 @@ class Place:
         return asdict(self)
 
 
-def attend(db: Connection, database: Database, seat: Seat, *, now: datetime) -> Place | None:
+def attend(db: Runner, database: Database, seat: Seat, *, now: datetime) -> Place | None:
     """Note that a person who is not admitted yet is there; return their place.
 
     None when the session ended, or the decision fell, while this was asked.
@@ -88,7 +87,7 @@ def attend(db: Connection, database: Database, seat: Seat, *, now: datetime) -> 
     return _place(found, now) if found else None
 
 
-def told(db: Connection, seat: Seat) -> str | None:
+def told(db: Runner, seat: Seat) -> str | None:
     """Return what a denied person is told, if the one who denied them said something."""
     found = run(db, MESSAGE, (seat.participant_id,))
     return found[0] if found else None

@@ -7,17 +7,14 @@ one statement. What is refused here is audited here.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.engine import Connection
-
 from app.audit import service as audit
 from app.audit.service import Actor
+from app.db.engine import Runner, run
 from app.participants import waiting
 from app.participants.permissions import Permission
 from app.participants.seats import Seat, seat_by_link
 from app.rooms.schemas import Question
 from app.services import Services
-from app.sessions.models import CareSession
 from app.sessions.states import State
 
 # What a client without pages of its own is shown; ours have their own words for the codes.
@@ -35,7 +32,7 @@ TEXTS = {
     "denied": "You were not let into this session.",
 }
 HAS_BEEN_INSIDE = ("joined", "left")
-ROOM = select(CareSession.id, CareSession.organisation_id)
+ROOM = "SELECT true FROM teleconference.sessions WHERE room_name = %s"
 
 
 def decide(services: Services, question: Question, *, now: datetime) -> dict[str, Any]:
@@ -45,7 +42,7 @@ def decide(services: Services, question: Question, *, now: datetime) -> dict[str
         sqlalchemy.exc.DBAPIError: the database does not answer. The module then decides by its own
             setting; refusing here would tell people that they may not enter, which nobody said.
     """
-    with services.database.statements() as db:
+    with services.database.direct() as db:
         seat = _seat(db, question)
         code = _barrier(seat, question, services.settings.early_join_s, now)
         if seat is not None and not code:
@@ -60,7 +57,7 @@ def decide(services: Services, question: Question, *, now: datetime) -> dict[str
         return {"allow": False, "code": code, "text": TEXTS[code]}
 
 
-def _seat(db: Connection, question: Question) -> Seat | None:
+def _seat(db: Runner, question: Question) -> Seat | None:
     if question.participant_id is None or question.link_id is None:
         return None
     return seat_by_link(db, participant_id=question.participant_id, link_id=question.link_id)
@@ -99,11 +96,11 @@ def _allowed(seat: Seat) -> dict[str, Any]:
     }
 
 
-def _room_exists(db: Connection, name: str) -> bool:
-    return db.execute(ROOM.where(CareSession.room_name == name)).first() is not None
+def _room_exists(db: Runner, name: str) -> bool:
+    return run(db, ROOM, (name,)) is not None
 
 
-def _audit(db: Connection, question: Question, seat: Seat | None, code: str, now: datetime) -> None:
+def _audit(db: Runner, question: Question, seat: Seat | None, code: str, now: datetime) -> None:
     audit.record(
         db,
         action="room.entry_refused",

@@ -1,35 +1,47 @@
 """What Prosody's modules call. Not part of the public API: keep /internal off the internet."""
 
-from flask import Blueprint, Response
-from sqlalchemy.orm import Session
+import re
+from typing import Any
+
+from flask import Blueprint
 
 from app.clock import utc_now
 from app.rooms import admission, presence
 from app.rooms.schemas import BatchIn, QuestionIn
-from app.rooms.signed import answer, body_as, signed
-from app.web.auth import across_organisations
-from app.web.services import current_services
-from app.web.transactions import transactional
-
-blp = Blueprint("rooms", __name__, url_prefix="/internal/rooms")
+from app.rooms.signed import read, signed
+from app.services import Services
+from app.web.direct import Call, Door, behind_flask
+from app.web.transactions import repeatable
 
 QUESTION = QuestionIn()
 BATCH = BatchIn()
 
 
-@blp.post("/admission")
 @signed
-def ask() -> Response:
+def ask(services: Services, call: Call) -> dict[str, Any]:
     """Answer whether a person may enter a room now."""
-    return answer(admission.decide(current_services(), body_as(QUESTION), now=utc_now()))
+    return admission.decide(services, read(QUESTION, call.body), now=utc_now())
 
 
-@blp.post("/events")
 @signed
-@transactional
-@across_organisations
-def tell(*, db: Session) -> Response:
+def tell(services: Services, call: Call) -> dict[str, Any]:
     """Take in what happened in the rooms; a repeat changes nothing."""
-    batch = body_as(BATCH)
-    taken = presence.record(db, source=batch["source"], events=batch["events"], now=utc_now())
-    return answer({"accepted": taken})
+    batch = read(BATCH, call.body)
+
+    def take() -> int:
+        with services.database.begin() as db:
+            return presence.record(
+                db, source=batch["source"], events=batch["events"], now=utc_now()
+            )
+
+    return {"accepted": repeatable(take)}
+
+
+DOORS = tuple(
+    Door(rule, re.compile(re.escape(rule)), handler)
+    for rule, handler in (("/internal/rooms/admission", ask), ("/internal/rooms/events", tell))
+)
+
+blp = Blueprint("rooms", __name__)
+for door in DOORS:
+    blp.post(door.rule)(behind_flask(door.handler))

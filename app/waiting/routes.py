@@ -7,16 +7,19 @@ from flask import Blueprint as PlainBlueprint
 from flask import Response
 from sqlalchemy.orm import Session
 
+from app.clock import utc_now
 from app.ports import RoomOrder
 from app.rooms import commands
-from app.rooms.signed import answer, body_as, signed
+from app.rooms.signed import read, signed
+from app.services import Services
 from app.waiting import service
 from app.waiting.schemas import DecidedOut, DenyIn, InCallIn, QueueOut
-from app.web.auth import Caller, across_organisations, actor_of, now, requires
+from app.web.auth import Caller, actor_of, now, requires
 from app.web.blueprint import Blueprint
+from app.web.direct import Call, behind_flask
 from app.web.idempotency import idempotent
 from app.web.services import current_services
-from app.web.transactions import after_commit, transactional
+from app.web.transactions import after_commit, repeatable, transactional
 
 blp = Blueprint("waiting", __name__, description="Who waits to be let in")
 internal = PlainBlueprint("rooms-waiting", __name__, url_prefix="/internal/rooms")
@@ -94,14 +97,20 @@ def deny(
     return decided
 
 
-@internal.post("/waiting")
 @signed
-@transactional
-@across_organisations
-def decide_in_call(*, db: Session) -> Response:
+def decide_in_call(services: Services, call: Call) -> dict[str, Any]:
     """Take in what a moderator did with Jitsi's own controls, or say why it does not hold."""
-    code = service.decide_in_call(db, **body_as(IN_CALL), now=now())
-    return answer({"done": not code, "code": code})
+    asked = read(IN_CALL, call.body)
+
+    def decide() -> str:
+        with services.database.begin() as db:
+            return service.decide_in_call(db, **asked, now=utc_now())
+
+    code = repeatable(decide)
+    return {"done": not code, "code": code}
+
+
+internal.post("/waiting")(behind_flask(decide_in_call))
 
 
 def tell_room(order: RoomOrder) -> None:

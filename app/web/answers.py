@@ -2,14 +2,13 @@
 
 from typing import Any
 
-import orjson
 from flask import Response
+
+from app.web.direct import as_json
 
 
 def json_answer(body: Any) -> Response:
-    """Return `body` as JSON that nobody keeps: moments are RFC 3339, ids are text."""
-    response = Response(
-        orjson.dumps(body, option=orjson.OPT_UTC_Z), content_type="application/json"
-    )
+    """Return `body` as JSON that nobody keeps."""
+    response = Response(as_json(body), content_type="application/json")
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -11,9 +11,9 @@ from webargs.flaskparser import FlaskParser, abort
 from werkzeug.exceptions import UnsupportedMediaType
 
 from app.errors import Invalid
+from app.web.direct import refuse_body
 
 BODY = ("json", "form")
-NO_BODY = (b"", b"{}")
 
 
 class StrictParser(FlaskParser):
@@ -64,5 +64,5 @@ def _refuse() -> None:
     if request.args and "query" not in taken:
         name = next(iter(request.args))
         raise Invalid(f"{name}: Unknown field.", code="invalid_request", field=name)
-    if not taken.intersection(BODY) and request.get_data() not in NO_BODY:
-        raise Invalid("This operation takes no body.", code="invalid_request")
+    if not taken.intersection(BODY):
+        refuse_body(request.get_data())

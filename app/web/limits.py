@@ -20,7 +20,8 @@ from app.web.services import current_services
 
 # One address may be that of a whole hospital, so it may fail for several clients.
 SIGN_INS_PER_ADDRESS = 5
-LINK_ENDPOINTS = {"participants.exchange_link", "participants.link_state", "pages.join"}
+# The exchange of a link counts by itself, because Flask does not see each of them.
+LINK_ENDPOINTS = {"participants.link_state", "pages.join"}
 
 
 def limit_requests(app: Flask) -> None:
@@ -82,6 +83,17 @@ def count_guess(services: Services, remote_address: str | None) -> Allowance | N
         return None
     key = f"link:{_network(remote_address)}"
     return services.limiter.hit(key, amount=rate.amount, window_s=rate.window_s)
+
+
+def require_few_guesses(services: Services, remote_address: str) -> None:
+    """Count a link code that nobody has.
+
+    Raises:
+        TooMany: this address shows too many of them.
+    """
+    allowance = count_guess(services, remote_address)
+    if allowance is not None and allowance.is_exceeded:
+        raise too_many(allowance)
 
 
 def address() -> str:

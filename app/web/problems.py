@@ -41,11 +41,19 @@ HTTP_CODES = {
 
 def register_problems(app: Flask) -> None:
     """Answer every exception with a problem document."""
-    app.register_error_handler(errors.DomainError, from_domain)
     app.register_error_handler(HTTPException, from_http)
-    app.register_error_handler(DBAPIError, from_database)
-    app.register_error_handler(PoolTimeout, from_pool)
-    app.register_error_handler(Exception, from_surprise)
+    app.register_error_handler(Exception, from_error)
+
+
+def from_error(error: Exception) -> Response:
+    """Map what is raised below the web: a refusal, a trouble of the database, or a bug."""
+    if isinstance(error, errors.DomainError):
+        return from_domain(error)
+    if isinstance(error, DBAPIError):
+        return from_database(error)
+    if isinstance(error, PoolTimeout):
+        return from_pool(error)
+    return from_surprise(error)
 
 
 def problem(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, cast
+from typing import Any, TypeVar, cast
 
 from flask import Response, g
 from psycopg2 import errors as pg
@@ -10,30 +10,35 @@ from sqlalchemy.exc import OperationalError
 
 from app.web.services import current_services
 
-P = ParamSpec("P")
+T = TypeVar("T")
 AfterCommit = Callable[[Response], Response]
 
 
 def transactional(view: Callable[..., Any]) -> Callable[..., Any]:
     """Give the view `db`; commit when it returns, roll back when it raises.
 
-    A deadlock or serialization failure is tried once more: nothing of the first try remains.
     What was registered with `after_commit` runs when the commit has succeeded.
     """
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Response:
-        try:
-            response = _run(view, args, kwargs)
-        except OperationalError as error:
-            if not isinstance(error.orig, (pg.DeadlockDetected, pg.SerializationFailure)):
-                raise
-            response = _run(view, args, kwargs)
+        response = repeatable(lambda: _run(view, args, kwargs))
         for finish in cast("list[AfterCommit]", g.pop("after_commit", [])):
             response = finish(response)
         return response
 
     return wrapper
+
+
+def repeatable(transaction: Callable[[], T]) -> T:
+    """Run a whole transaction; once more after a deadlock or a serialization failure, since nothing
+    of the first try remains."""
+    try:
+        return transaction()
+    except OperationalError as error:
+        if not isinstance(error.orig, (pg.DeadlockDetected, pg.SerializationFailure)):
+            raise
+        return transaction()
 
 
 def after_commit(finish: AfterCommit) -> None:

@@ -36,7 +36,7 @@ describe("sender", function ()
 		assert.equal("run", world.posts[1].batch.source);
 	end);
 
-	it("has one batch on the wire and sends the rest when it is taken", function ()
+	it("has one batch on the wire and gathers anew when it is taken", function ()
 		local world = fixture();
 		world.push(1, 70);
 		world.tick();
@@ -44,9 +44,24 @@ describe("sender", function ()
 		assert.equal(1, #world.posts);
 		assert.same(range(1, 50), world.sent(1));
 		world.posts[1].done(true);
-		assert.same(range(51, 72), world.sent(2));
+		assert.equal(1, #world.posts);
+		world.push(73);
+		world.tick();
+		assert.same(range(51, 73), world.sent(2));
 		world.posts[2].done(true);
 		assert.equal(0, sender.length(world.queue));
+	end);
+
+	it("sends at once what fills a batch of its own", function ()
+		local world = fixture(200);
+		world.push(1, 120);
+		world.tick();
+		world.posts[1].done(true);
+		assert.same(range(51, 100), world.sent(2));
+		world.posts[2].done(true);
+		assert.equal(2, #world.posts);
+		world.tick();
+		assert.same(range(101, 120), world.sent(3));
 	end);
 
 	it("starts again after it was idle", function ()
@@ -94,6 +109,7 @@ describe("sender", function ()
 		world.tick();
 		world.push(4, 7);
 		world.posts[1].done(true);
+		world.tick();
 		assert.same({ 4, 5, 6, 7 }, world.sent(2));
 	end);
 

@@ -4,8 +4,9 @@
 
 local BATCH = 50; -- events in one request (the API's limit)
 local FIRST_RETRY, LAST_RETRY = 0.5, 10; -- seconds
--- Joins come in bursts; waiting this long turns a burst into one request and is invisible to people.
-local GATHER = 0.02; -- seconds
+-- Joins come in bursts. A request costs the API and its database more than the events in it, so a batch that is not full
+-- waits this long for more, also between two requests; nobody sees it.
+local GATHER = 0.04; -- seconds
 
 local sender = {};
 
@@ -52,17 +53,33 @@ end
 local function send(self)
 	if self.stopped then return; end
 	local events, last = batch_of(self.queue);
-	if not events[1] then self.busy = false; return; end
+	if not events[1] then self.busy = false; return; end -- a reload finds nothing waiting
 	self.deps.post({ source = self.deps.source; events = events }, function (accepted)
 		self:on_answer(accepted, last);
 	end);
+end
+
+local function send_later(self)
+	self.deps.timer(GATHER, function () send(self); end);
+end
+
+-- After a batch was taken: what fills another one goes at once.
+local function go_on(self)
+	local waiting = sender.length(self.queue);
+	if waiting >= BATCH then
+		send(self);
+	elseif waiting > 0 then
+		send_later(self);
+	else
+		self.busy = false;
+	end
 end
 
 function Sender:on_answer(accepted, last)
 	if accepted then
 		self.delay, self.full = FIRST_RETRY, false;
 		forget(self.queue, last);
-		send(self);
+		go_on(self);
 	else
 		self.deps.timer(self.delay, function () send(self); end);
 		self.delay = math.min(self.delay * 2, LAST_RETRY);
@@ -82,7 +99,7 @@ end
 function Sender:start()
 	if self.busy or self.stopped then return; end
 	self.busy = true;
-	self.deps.timer(GATHER, function () send(self); end);
+	send_later(self);
 end
 
 function Sender:push(event)

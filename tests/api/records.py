@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+from psycopg2.extensions import cursor
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import select, text
 
@@ -72,17 +73,24 @@ def dump(postgres: LocalStack) -> str:
 
 @contextmanager
 def statements(services: Services) -> Iterator[list[str]]:
-    """Collect the SQL statements of both pools."""
+    """Collect the SQL statements of both pools, as the driver is given them."""
     seen: list[str] = []
 
-    def note(*arguments: Any) -> None:
-        seen.append(arguments[2])
+    class Noting(cursor):
+        def execute(self, statement: Any, parameters: Any = None) -> None:
+            seen.append(str(statement))
+            super().execute(statement, parameters)
+
+    def note(connection: Any, *_: object) -> None:
+        connection.cursor_factory = Noting
 
     engines = [services.database.engine, services.database._statements]
+    services.database.dispose()  # so that every connection is a new one
     for engine in engines:
-        sqlalchemy_event.listen(engine, "before_cursor_execute", note)
+        sqlalchemy_event.listen(engine, "connect", note)
     try:
         yield seen
     finally:
         for engine in engines:
-            sqlalchemy_event.remove(engine, "before_cursor_execute", note)
+            sqlalchemy_event.remove(engine, "connect", note)
+        services.database.dispose()

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 from flask import Flask
-from sqlalchemy import event, select, update
+from sqlalchemy import select, update
 
 from app.audit.models import AuditEntry
 from app.clock import utc_now
@@ -16,6 +16,7 @@ from app.participants.models import Link, Participant
 from app.services import Services
 from tests.api.hospital import Hospital
 from tests.api.prosody import ADMISSION, EVENTS, Prosody, Someone, invite
+from tests.api.records import statements as noted
 
 
 @pytest.fixture
@@ -32,16 +33,9 @@ def doctor(alice: Hospital, services: Services) -> Someone:
 
 @pytest.fixture
 def statements(services: Services) -> Iterator[list[str]]:
-    """Every SQL statement of the hot path's connections while the test runs."""
-    seen: list[str] = []
-
-    def note(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        seen.append(statement)
-
-    engine = services.database.statements().engine
-    event.listen(engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(engine, "before_cursor_execute", note)
+    """Every SQL statement while the test runs."""
+    with noted(services) as seen:
+        yield seen
 
 
 def audited(services: Services, action: str, **where: Any) -> list[AuditEntry]:

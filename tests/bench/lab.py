@@ -31,6 +31,7 @@ class Scale:
     round_s: float = 0.7
     single_requests: int = 1000
     kicks: int = 60
+    client_kicks: int = 30
     webhook_joins: int = 500
     joining: int = 200
     join_rounds: int = 4
@@ -46,6 +47,7 @@ QUICK = Scale(
     round_s=0.3,
     single_requests=20,
     kicks=3,
+    client_kicks=2,
     webhook_joins=10,
     joining=8,
     join_rounds=1,
