@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 
 from app.factory import create_app
-from app.settings import AuditKey, LinkKey, Settings
+from app.setting_values import AuditKey, LinkKey
+from app.settings import Settings
 from app.web.openapi import document
 from app.wiring import build_services
 

@@ -1,7 +1,8 @@
 """What the service calls outside, in its own words. Adapters are chosen in `app.wiring` only."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from email.message import EmailMessage
 from typing import Any, Protocol
 from uuid import UUID
@@ -127,6 +128,64 @@ class Limiter(Protocol):
 
     def look(self, key: str, *, amount: int, window_s: int) -> Allowance | None:
         """Return what was counted, counting nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideService:
+    """A service of the hospital's: its base address, and the bearer token it takes ('' = none)."""
+
+    url: str
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryEntry:
+    """A patient or a provider as the hospital's service knows them."""
+
+    reference: str
+    display_name: str = field(repr=False)
+    email: str | None = field(repr=False)
+    phone: str | None = field(repr=False)
+    language: str | None
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VisitStatus:
+    """Where an appointment and its visit stand: all of it, so that a report can be repeated and
+    the newest is enough."""
+
+    appointment_id: UUID
+    appointment_reference: str | None
+    patient_reference: str
+    provider_reference: str
+    visit_type: str
+    status: str
+    status_since: datetime
+    planned_start: datetime
+    planned_end: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class Directory(Protocol):
+    """The hospital's Patient Service and Doctor Service."""
+
+    def find(self, service: OutsideService, *, kind: str, reference: str) -> DirectoryEntry | None:
+        """Return the `patient` or `provider` with this reference, or None: there is none.
+
+        Raises:
+            app.errors.Unavailable: no answer in time, or a 429 or 5xx.
+            app.errors.Invalid: the answer makes no sense.
+        """
+
+    def report(self, service: OutsideService, *, kind: str, status: VisitStatus) -> None:
+        """Tell the service where a visit stands. Repeating it changes nothing.
+
+        Raises:
+            app.errors.Unavailable: it did not take it now.
+            app.errors.Invalid: it never will.
+        """
 
 
 class Pings(Protocol):

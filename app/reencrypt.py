@@ -7,13 +7,14 @@ from sqlalchemy.orm import Session
 
 from app.access.models import IdentityProvider
 from app.audit import service as audit
+from app.directory.models import DirectoryConnection
 from app.encryption import Vault
 from app.organisations.models import SigningKey
 from app.webhooks.models import WebhookSubscription
 
 
 def reencrypt(db: Session, vault: Vault, *, now: datetime) -> int:
-    """Encrypt signing keys, webhook secrets and our secrets at issuers anew; return how many.
+    """Encrypt signing keys, webhook and outside services' secrets anew; return how many.
 
     Answers kept for an Idempotency-Key are left: they are gone within a day.
 
@@ -32,7 +33,12 @@ def reencrypt(db: Session, vault: Vault, *, now: datetime) -> int:
     providers = db.scalars(select(IdentityProvider).where(secret).with_for_update()).all()
     for provider in providers:
         provider.client_secret = vault.rotate(provider.client_secret or b"")
-    number = len(keys) + len(subscriptions) + len(providers)
+    held = select(DirectoryConnection).where(DirectoryConnection.token.is_not(None))
+    connections = db.scalars(held.with_for_update()).all()
+    for connection in connections:
+        assert connection.token is not None
+        connection.token = vault.rotate(connection.token)
+    number = len(keys) + len(subscriptions) + len(providers) + len(connections)
     audit.record(
         db,
         action="keys.reencrypted",

@@ -10,6 +10,7 @@ from app.db.engine import Database
 from app.encryption import Vault
 from app.organisations.keys import KeyRing
 from app.ports import (
+    Directory,
     HttpSender,
     IdentityHttp,
     Limiter,
@@ -39,4 +40,6 @@ class Services:
     identity: IdentityHttp
     issuers: Issuers
     limiter: Limiter
+    # By protocol: `rest` and `fhir`.
+    directories: Mapping[str, Directory]
     health: Mapping[str, Pings]

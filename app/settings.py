@@ -4,50 +4,33 @@ A secret may come from a file instead: `NAME_FILE` holds its path (Docker, Kuber
 The table in the README is checked against this module.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any
 
-from cryptography.fernet import Fernet
 from environs import EnvError, FileAwareEnv
-from limits import parse
 from marshmallow import validate
 
+from app.setting_values import (
+    AuditKey,
+    LinkKey,
+    Rate,
+    audit_key,
+    each,
+    fernet_key,
+    link_key,
+    optional_url,
+    origins,
+    rate,
+    signing_secrets,
+    with_driver,
+)
 from app.signing import decode_secret
 
-Value = TypeVar("Value")
-
-NO_LIMIT = "off"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class SettingsError(Exception):
     """A setting is missing or cannot be understood; the sentence names it."""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkKey:
-    """One key from which link codes are derived; `key_id` is stored beside each link."""
-
-    key_id: str
-    secret: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """So many in so many seconds."""
-
-    amount: int
-    window_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class AuditKey:
-    """One key that proves audit entries; `key_id` is stored beside each."""
-
-    key_id: str
-    secret: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +51,8 @@ class AuditorSettings:
         env = FileAwareEnv(strip_whitespace=True)
         try:
             return AuditorSettings(
-                database_url=_with_driver(env.str("DATABASE_URL")),
-                audit_keys=_each(env, "AUDIT_KEYS", _audit_key),
+                database_url=with_driver(env.str("DATABASE_URL")),
+                audit_keys=each(env, "AUDIT_KEYS", audit_key),
                 audit_anchor_file=env.str("AUDIT_ANCHOR_FILE", ""),
             )
         except (EnvError, ValueError) as error:
@@ -133,6 +116,7 @@ class Settings:
     sms_gateway_url: str
     sms_gateway_token: str = field(repr=False)
     notification_timeout_s: float
+    directory_timeout_s: float
     webhook_timeout_s: float
     webhook_allow_private: bool
     delivery_lease_s: int
@@ -171,14 +155,14 @@ def setting_names() -> list[str]:
 
 def _service(env: FileAwareEnv) -> dict[str, Any]:
     return {
-        "database_url": _with_driver(env.str("DATABASE_URL")),
-        "migration_database_url": _with_driver(env.str("MIGRATION_DATABASE_URL", "")),
+        "database_url": with_driver(env.str("DATABASE_URL")),
+        "migration_database_url": with_driver(env.str("MIGRATION_DATABASE_URL", "")),
         "database_pool_size": env.int("DATABASE_POOL_SIZE", 4, validate=validate.Range(1)),
         "redis_url": env.str("REDIS_URL"),
         "public_url": env.str("PUBLIC_URL").rstrip("/"),
         "host": env.str("HOST", "127.0.0.1"),
         "port": env.int("PORT", 8080),
-        "stream_url": _optional_url(env, "STREAM_URL"),
+        "stream_url": optional_url(env, "STREAM_URL"),
         "stream_port": env.int("STREAM_PORT", 8081),
         "api_workers": env.int("API_WORKERS", 2),
         "api_threads": env.int("API_THREADS", 4, validate=validate.Range(1)),
@@ -196,24 +180,24 @@ def _access(env: FileAwareEnv) -> dict[str, Any]:
         "staff_idle_s": env.int("STAFF_IDLE_S", 1_800, validate=validate.Range(1)),
         "staff_session_s": env.int("STAFF_SESSION_S", 36_000, validate=validate.Range(1)),
         "trusted_proxies": env.int("TRUSTED_PROXIES", 0, validate=validate.Range(0, 5)),
-        "cors_origins": _origins(env),
-        "rate_limit_caller": _rate(env, "RATE_LIMIT_CALLER", "30000/minute"),
-        "rate_limit_address": _rate(env, "RATE_LIMIT_ADDRESS", "1200/minute"),
-        "rate_limit_sign_in": _rate(env, "RATE_LIMIT_SIGN_IN", "20/minute"),
-        "rate_limit_links": _rate(env, "RATE_LIMIT_LINKS", "60/minute"),
+        "cors_origins": origins(env),
+        "rate_limit_caller": rate(env, "RATE_LIMIT_CALLER", "30000/minute"),
+        "rate_limit_address": rate(env, "RATE_LIMIT_ADDRESS", "1200/minute"),
+        "rate_limit_sign_in": rate(env, "RATE_LIMIT_SIGN_IN", "20/minute"),
+        "rate_limit_links": rate(env, "RATE_LIMIT_LINKS", "60/minute"),
         "metrics_token": env.str("METRICS_TOKEN", ""),
     }
 
 
 def _secrets(env: FileAwareEnv) -> dict[str, Any]:
     return {
-        "link_keys": _each(env, "LINK_KEYS", _link_key),
-        "master_keys": _each(env, "MASTER_KEYS", _fernet_key),
-        "api_token_secret": _each(env, "API_TOKEN_SECRET", decode_secret),
-        "room_events_secret": _each(env, "ROOM_EVENTS_SECRET", decode_secret),
+        "link_keys": each(env, "LINK_KEYS", link_key),
+        "master_keys": each(env, "MASTER_KEYS", fernet_key),
+        "api_token_secret": each(env, "API_TOKEN_SECRET", decode_secret),
+        "room_events_secret": each(env, "ROOM_EVENTS_SECRET", decode_secret),
         "xmpp_component_secret": env.str("XMPP_COMPONENT_SECRET"),
         "smtp_password": env.str("SMTP_PASSWORD", ""),
-        "notification_service_secret": _signing_secrets(env, "NOTIFICATION_SERVICE_SECRET"),
+        "notification_service_secret": signing_secrets(env, "NOTIFICATION_SERVICE_SECRET"),
         "sms_gateway_token": env.str("SMS_GATEWAY_TOKEN", ""),
     }
 
@@ -221,7 +205,7 @@ def _secrets(env: FileAwareEnv) -> dict[str, Any]:
 def _jitsi(env: FileAwareEnv) -> dict[str, Any]:
     domain = env.str("JITSI_XMPP_DOMAIN", "meet.jitsi")
     return {
-        "jitsi_public_url": _optional_url(env, "JITSI_PUBLIC_URL"),
+        "jitsi_public_url": optional_url(env, "JITSI_PUBLIC_URL"),
         "jitsi_xmpp_domain": domain,
         "jitsi_muc_domain": env.str("JITSI_MUC_DOMAIN", f"muc.{domain}"),
         "jitsi_focus_domain": env.str("JITSI_FOCUS_DOMAIN", f"focus.{domain}"),
@@ -242,9 +226,10 @@ def _outside(env: FileAwareEnv) -> dict[str, Any]:
         "smtp_username": env.str("SMTP_USERNAME", ""),
         "smtp_starttls": env.bool("SMTP_STARTTLS", True),
         "mail_from": env.str("MAIL_FROM", "teleconsult@localhost"),
-        "notification_service_url": _optional_url(env, "NOTIFICATION_SERVICE_URL"),
-        "sms_gateway_url": _optional_url(env, "SMS_GATEWAY_URL"),
+        "notification_service_url": optional_url(env, "NOTIFICATION_SERVICE_URL"),
+        "sms_gateway_url": optional_url(env, "SMS_GATEWAY_URL"),
         "notification_timeout_s": env.float("NOTIFICATION_TIMEOUT_S", 15.0),
+        "directory_timeout_s": env.float("DIRECTORY_TIMEOUT_S", 2.0),
         "webhook_timeout_s": env.float("WEBHOOK_TIMEOUT_S", 10.0),
         "webhook_allow_private": env.bool("WEBHOOK_ALLOW_PRIVATE", False),
         "delivery_lease_s": env.int("DELIVERY_LEASE_S", 60),
@@ -255,83 +240,10 @@ def _outside(env: FileAwareEnv) -> dict[str, Any]:
 
 def _audit(env: FileAwareEnv) -> dict[str, Any]:
     return {
-        "audit_keys": _each(env, "AUDIT_KEYS", _audit_key),
+        "audit_keys": each(env, "AUDIT_KEYS", audit_key),
         "audit_anchor_file": env.str("AUDIT_ANCHOR_FILE", ""),
         "audit_anchor_every_s": env.float("AUDIT_ANCHOR_EVERY_S", 60.0),
         "audit_retention_days": env.int(
             "AUDIT_RETENTION_DAYS", 2557, validate=validate.Range(1, 36_500)
         ),
     }
-
-
-def _with_driver(url: str) -> str:
-    """Name our driver in a plain URL: SQLAlchemy's own choice is another one."""
-    return url.replace("postgresql://", "postgresql+psycopg2://", 1)
-
-
-def _each(env: FileAwareEnv, name: str, read: Callable[[str], Value]) -> tuple[Value, ...]:
-    """Read a list of which the first is current; what is wrong with one is said with its name."""
-    texts: list[str] = env.list(name)
-    try:
-        values = tuple(read(text) for text in texts)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
-    if not values:
-        raise ValueError(f"{name} is empty.")
-    return values
-
-
-def _signing_secrets(env: FileAwareEnv, name: str) -> tuple[bytes, ...]:
-    """Read secrets that only one process has, and no deployment must."""
-    return _each(env, name, decode_secret) if env.str(name, "") else ()
-
-
-def _link_key(text: str) -> LinkKey:
-    return LinkKey(*_named_key(text))
-
-
-def _audit_key(text: str) -> AuditKey:
-    return AuditKey(*_named_key(text))
-
-
-def _named_key(text: str) -> tuple[str, bytes]:
-    key_id, separator, secret = text.strip().partition(":")
-    if not (key_id and separator):
-        raise ValueError("It wants key_id:base64 pairs, separated by commas.")
-    return key_id, decode_secret(secret)
-
-
-def _fernet_key(text: str) -> str:
-    Fernet(text)  # refuses what is no key
-    return text
-
-
-def _rate(env: FileAwareEnv, name: str, default: str) -> Rate | None:
-    text: str = env.str(name, default)
-    if text == NO_LIMIT:
-        return None
-    try:
-        item = parse(text)
-    except ValueError as error:
-        raise ValueError(f"{name} must be like 600/minute.") from error
-    return Rate(item.amount, item.get_expiry())
-
-
-def _origins(env: FileAwareEnv) -> tuple[str, ...]:
-    texts: list[str] = env.list("CORS_ORIGINS", [])
-    return tuple(_origin(text) for text in texts)
-
-
-def _origin(text: str) -> str:
-    origin = text.strip().rstrip("/")
-    parts = urlsplit(origin)
-    if origin != "*" and (origin != f"{parts.scheme}://{parts.netloc}" or not parts.netloc):
-        raise ValueError("CORS_ORIGINS wants origins like https://ehr.hospital.example, or *.")
-    return origin
-
-
-def _optional_url(env: FileAwareEnv, name: str) -> str:
-    url = env.str(name, "").rstrip("/")
-    if url and urlsplit(url).scheme not in ("http", "https"):
-        raise ValueError(f"{name} must be an http or https address.")
-    return url

@@ -7,6 +7,9 @@ from redis.retry import Retry
 from sqlalchemy import text
 
 from app.access.issuers import Issuers
+from app.adapters.directory_fhir import FhirDirectory
+from app.adapters.directory_http import DirectoryHttp
+from app.adapters.directory_rest import RestDirectory
 from app.adapters.http_guarded import GuardedSender
 from app.adapters.identity_http import PlainIdentityHttp
 from app.adapters.limits_redis import RedisLimiter
@@ -41,6 +44,10 @@ def build_services(settings: Settings, *, application: str) -> Services:
         health_check_interval=10,
     )
     vault = Vault(settings.master_keys)
+    # The operator names these addresses, and they are inside the hospital.
+    directory = DirectoryHttp(
+        GuardedSender(timeout_s=settings.directory_timeout_s, allow_private=True)
+    )
     rooms = RedisRooms(redis)
     identity = PlainIdentityHttp()
     return Services(
@@ -67,6 +74,7 @@ def build_services(settings: Settings, *, application: str) -> Services:
         identity=identity,
         issuers=Issuers(identity),
         limiter=RedisLimiter(settings.redis_url),
+        directories={"rest": RestDirectory(directory), "fhir": FhirDirectory(directory)},
         health={
             "database": DatabaseHealth(database),
             "redis": RedisHealth(redis),

@@ -41,7 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """A PostgreSQL of this worker's own, with the schema made by the migrations."""
     folder = tmp_path_factory.mktemp("postgres")
-    with LocalStack(folder, parts={"postgres"}, durable=False, env=AUDIT) as stack:
+    env = {**AUDIT, "DIRECTORY_TIMEOUT_S": "0.5"}
+    with LocalStack(folder, parts={"postgres"}, durable=False, env=env) as stack:
         stack.migrate()
         yield stack
         check_events(stack)

@@ -25,7 +25,7 @@ from rq.worker import WorkerStatus
 from app.observability import place_of
 from app.services import Services
 from workers.jobs.context import JobContext, hold
-from workers.jobs.wakeups import DELIVERIES, MAIL, SERVICE, SMS, Wakeups, connect, queue
+from workers.jobs.wakeups import DELIVERIES, DIRECTORY, MAIL, SERVICE, SMS, Wakeups, connect, queue
 from workers.schedule import Backoff, Stop
 
 log = structlog.get_logger()
@@ -92,7 +92,18 @@ class ServiceWorker(ThreadWorker):
     at_work = Lock()
 
 
-SENDERS: dict[str, type[ThreadWorker]] = {MAIL: MailWorker, SMS: SmsWorker, SERVICE: ServiceWorker}
+class DirectoryWorker(ThreadWorker):
+    """Tells the hospitals' own services where visits stand."""
+
+    at_work = Lock()
+
+
+SENDERS: dict[str, type[ThreadWorker]] = {
+    MAIL: MailWorker,
+    SMS: SmsWorker,
+    SERVICE: ServiceWorker,
+    DIRECTORY: DirectoryWorker,
+}
 
 
 def run(services: Services) -> None:

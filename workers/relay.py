@@ -29,9 +29,10 @@ from app.notifications.planning import Ready
 from app.observability import place_of
 from app.rooms import commands as room_commands
 from app.services import Services
+from app.visits import reports
 from app.visits import sweep as session_rules
 from app.webhooks import deliveries
-from workers.jobs.wakeups import DRAIN, SEND_BY, Wakeups, connect
+from workers.jobs.wakeups import DRAIN, REPORT, SEND_BY, Wakeups, connect
 from workers.schedule import Backoff, Every, Stop, repeat
 from workers.sealing import start_keeper
 
@@ -57,6 +58,8 @@ class Relayed:
     events: int
     subscriptions: set[UUID]
     notifications: list[Ready]
+    # Whose own services have news of visits coming.
+    organisations: set[UUID]
 
 
 class Relay:
@@ -103,6 +106,7 @@ class Relay:
         if not self._redis_is_down:  # else the sweep looks for it, and events need not wait
             self._wake(DRAIN, relayed.subscriptions)
             self._wake_senders(relayed.notifications)
+            self._wake(REPORT, relayed.organisations)
         return relayed
 
     def _sweep(self) -> None:
@@ -111,8 +115,10 @@ class Relay:
         with self._services.database.begin() as db:
             subscriptions = deliveries.due_subscriptions(db, now=now)
             messages = notifications.due(db, now=now, limit=BATCH)
+            organisations = reports.due(db, now=now)
         self._wake(DRAIN, subscriptions)
         self._wake_senders(messages)
+        self._wake(REPORT, organisations)
 
     def _wake_senders(self, messages: Collection[Ready]) -> None:
         for channel, job in SEND_BY.items():
@@ -148,14 +154,15 @@ def relay_events(
 ) -> Relayed:
     """Make deliveries and messages of some unrelayed events, unless another relay is at it."""
     if not db.scalar(LOCK, {"key": RELAY_LOCK}):
-        return Relayed(0, set(), [])
+        return Relayed(0, set(), [], set())
     events = _claim(db, limit=limit, now=now)
     if not events:
-        return Relayed(0, set(), [])
+        return Relayed(0, set(), [], set())
     return Relayed(
         len(events),
         deliveries.make(db, events, now=now),
         planning.make(db, events, available=available, now=now),
+        reports.make(db, events, now=now),
     )
 
 

@@ -4,7 +4,6 @@ The address is judged where the connection is made, on the very address that is 
 name that resolves differently a moment later (DNS rebinding) gains nothing.
 """
 
-import ipaddress
 import socket
 import ssl
 import threading
@@ -21,15 +20,12 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
+from app.adapters.addresses import is_public
 from app.errors import Invalid, Unavailable
 
 LONGEST_ANSWER_BYTES = 64 * 1024
 TOO_MANY_REQUESTS = 429
 OK, REDIRECT, SERVER_ERROR = 200, 300, 500
-# IPv6 prefixes that carry an IPv4 address: RFC 6052 (NAT64) and RFC 3056 (6to4).
-NAT64 = ipaddress.ip_network("64:ff9b::/96")
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class AddressRefused(OSError):
@@ -178,24 +174,6 @@ def _open(how: list[Any], address: Any, call: Call, options: Any) -> socket.sock
     return connection
 
 
-def is_public(text: str) -> bool:
-    """Tell whether this address is one of the public internet, also when it is IPv4 in IPv6."""
-    address: Address = ipaddress.ip_address(text.partition("%")[0])
-    inner = _inner_ipv4(address)
-    if inner is not None and not is_public(str(inner)):
-        return False
-    is_mapped = isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None
-    return (address.is_global or is_mapped) and not address.is_multicast
-
-
-def _inner_ipv4(address: Address) -> ipaddress.IPv4Address | None:
-    if isinstance(address, ipaddress.IPv4Address):
-        return None
-    if address in NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour
-
-
 class GuardedSender:
     """Implements `ports.HttpSender`. One keep-alive session per thread.
 
@@ -210,21 +188,38 @@ class GuardedSender:
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         """Send `body` once and return the status code of the answer; see `ports.HttpSender`."""
+        return self._answer("POST", url, body, headers)[0]
+
+    def call(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> bytes:
+        """Send one request and return the body of its answer, 64 KiB at most.
+
+        Raises:
+            Unavailable, Invalid: see `ports.HttpSender`; also Invalid, `answer_too_long`.
+        """
+        content = self._answer(method, url, body, headers)[1]
+        if len(content) > LONGEST_ANSWER_BYTES:
+            raise Invalid("The answer is too long.", code="answer_too_long")
+        return content
+
+    def _answer(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
         with _translated(Call(self._timeout_s, allow_private=self._allow_private)) as call:
-            answer = self._session().post(
+            answer = self._session().request(
+                method,
                 url,
                 data=body,
-                headers=dict(headers),
+                headers={"accept-encoding": "identity", **headers},
                 timeout=self._timeout_s,
                 allow_redirects=False,
                 stream=True,
             )
             with answer:
                 # Read, so that the connection can be used again; a longer answer costs it its own.
-                answer.raw.read(LONGEST_ANSWER_BYTES, decode_content=False)
+                content = answer.raw.read(LONGEST_ANSWER_BYTES + 1, decode_content=False)
                 if call.is_late:
                     raise TimeoutError
-        return _accepted(answer)
+        return _accepted(answer), content
 
     def close(self) -> None:
         """Close the connections of this thread."""

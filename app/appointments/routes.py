@@ -19,6 +19,7 @@ from app.appointments.schemas import (
     MadeOut,
     PlannedOut,
 )
+from app.directory import service as directory
 from app.moderation.routes import ROOM_TOLD, ROOM_WILL_BE_TOLD, carry_out
 from app.moderation.schemas import ReasonIn
 from app.organisations.policy_service import policy_of
@@ -66,7 +67,17 @@ def list_appointments(query: dict[str, Any], *, db: Session, caller: Caller) -> 
 @blp.response(201, MadeOut)
 def create_appointment(body: dict[str, Any], *, db: Session, caller: Caller) -> Any:
     """Make an appointment with its session. The answer shows everybody's link, once."""
-    settings = current_services().settings
+    services, settings = current_services(), current_services().settings
+    directory.refresh(
+        db,
+        services,
+        organisation_id=caller.organisation_id,
+        people=[
+            ("patient", body["patient_reference"]),
+            ("provider", body["provider_reference"]),
+        ],
+        now=now(),
+    )
     made = booking.make(
         db,
         organisation_id=caller.organisation_id,

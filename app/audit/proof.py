@@ -12,7 +12,7 @@ from uuid import UUID
 
 import orjson
 
-from app.settings import AuditKey
+from app.setting_values import AuditKey
 
 # The chain of entries that belong to no organisation: strangers, and the operator's own acts.
 NOBODY = UUID(int=0)

@@ -7,7 +7,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, text
 
-from app.settings import AuditKey
+from app.setting_values import AuditKey
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 KEEP = text("UPDATE teleconference.audit_state SET retention_days = :days")

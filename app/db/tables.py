@@ -5,6 +5,7 @@ from app.appointments.models import Appointment, Patient, Provider, Visit
 from app.attendance.models import AttendanceTotals
 from app.audit.models import AuditCheckpoint, AuditEntry, AuditSeal, AuditState
 from app.db.base import Base
+from app.directory.models import DirectoryConnection
 from app.emergencies.models import EmergencyEntry
 from app.events.models import Event
 from app.notifications.models import Notification
@@ -12,6 +13,7 @@ from app.organisations.models import ApiClient, ClientSecret, Organisation, Sign
 from app.participants.models import Attendance, Link, Participant
 from app.rooms.models import AvModeration, RoomCommand, RoomEvent
 from app.sessions.models import CareSession
+from app.visits.models import VisitReport
 from app.web.models import IdempotencyKey
 from app.webhooks.models import WebhookDelivery, WebhookSubscription
 
@@ -28,6 +30,7 @@ __all__ = [
     "Base",
     "CareSession",
     "ClientSecret",
+    "DirectoryConnection",
     "EmergencyEntry",
     "Event",
     "IdempotencyKey",
@@ -43,6 +46,7 @@ __all__ = [
     "SigningKey",
     "StaffSession",
     "Visit",
+    "VisitReport",
     "WebhookDelivery",
     "WebhookSubscription",
 ]

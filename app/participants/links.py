@@ -20,7 +20,8 @@ from app.ids import new_id
 from app.participants.models import Link, Participant
 from app.participants.seats import Seat, code_hash, seat_by_code
 from app.sessions.models import CareSession
-from app.settings import LinkKey, Settings
+from app.setting_values import LinkKey
+from app.settings import Settings
 
 CODE_BYTES = 16  # 128 bits
 LONGEST_CODE = 64

@@ -14,7 +14,7 @@ from flask import Flask, Response, g, request
 from app.errors import TooMany
 from app.ports import Allowance
 from app.services import Services
-from app.settings import Rate
+from app.setting_values import Rate
 from app.web.problems import from_domain
 from app.web.services import current_services
 

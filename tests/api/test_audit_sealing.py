@@ -26,7 +26,7 @@ from app.clock import utc_now
 from app.db.migrate import alembic_config, migrate
 from app.localstack.supervisor import LocalStack
 from app.services import Services
-from app.settings import AuditKey
+from app.setting_values import AuditKey
 from tests.api.auditing import (
     keys_of,
     make_entries,

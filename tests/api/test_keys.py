@@ -21,7 +21,7 @@ from app.organisations.models import SigningKey
 from app.participants import exchange
 from app.participants.links import code_for
 from app.services import Services
-from app.settings import LinkKey
+from app.setting_values import LinkKey
 from app.web.auth import SCOPES, issue_token
 from tests.api.hospital import Hospital
 from tests.api.prosody import Prosody

@@ -17,7 +17,7 @@ from app.localstack.supervisor import LocalStack
 from app.organisations import clients
 from app.participants.routes import link_state
 from app.services import Services
-from app.settings import Rate
+from app.setting_values import Rate
 from app.web.limits import LINK_ENDPOINTS
 from tests.api.hospital import Hospital
 from tests.api.records import audit_of, code_of

@@ -14,7 +14,7 @@ from tests.conftest import repository
 
 ROOT = repository()
 RESOURCES = (
-    "access", "appointments", "attendance", "audit", "emergencies", "events", "feed",
+    "access", "appointments", "attendance", "audit", "directory", "emergencies", "events", "feed",
     "moderation", "notifications", "organisations", "participants", "rooms", "sessions", "visits",
     "waiting", "webhooks",
 )  # fmt: skip

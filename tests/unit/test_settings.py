@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import Rate, Settings, SettingsError, setting_names
+from app.setting_values import Rate
+from app.settings import Settings, SettingsError, setting_names
 from tests.conftest import repository
 from tests.unit.environment import KEY, REQUIRED, SECRET, prepare
 

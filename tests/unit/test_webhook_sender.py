@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from app.adapters.http_guarded import GuardedSender, is_public
+from app.adapters.addresses import is_public
+from app.adapters.http_guarded import GuardedSender
 from app.clock import utc_now
 from app.errors import DomainError, Invalid, Unavailable
 
