@@ -75,6 +75,7 @@ def create_app(services: Services) -> Flask:
         webhook_log,
         health,
         controls,
+        waiting_on_page,
     ):
         api.register_blueprint(blueprint)
     app.register_blueprint(rooms)
@@ -82,7 +83,6 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(docs)
     app.register_blueprint(make_pages())
     app.register_blueprint(staff)
-    app.register_blueprint(waiting_on_page)
     app.register_error_handler(404, lost)
     app.wsgi_app = ShortWay(app.wsgi_app, services, DOORS)  # type: ignore[method-assign]
     _trust_proxies(app, services.settings.trusted_proxies)

@@ -63,14 +63,17 @@ def signing_secrets(env: FileAwareEnv, name: str) -> tuple[bytes, ...]:
 
 
 def link_key(text: str) -> LinkKey:
+    """Read `key_id:base64` as a key of link codes."""
     return LinkKey(*named_key(text))
 
 
 def audit_key(text: str) -> AuditKey:
+    """Read `key_id:base64` as a key of the audit log."""
     return AuditKey(*named_key(text))
 
 
 def named_key(text: str) -> tuple[str, bytes]:
+    """Read a name and the secret behind it."""
     key_id, separator, secret = text.strip().partition(":")
     if not (key_id and separator):
         raise ValueError("It wants key_id:base64 pairs, separated by commas.")
@@ -78,11 +81,13 @@ def named_key(text: str) -> tuple[str, bytes]:
 
 
 def fernet_key(text: str) -> str:
+    """Return the text if it is a Fernet key."""
     Fernet(text)  # refuses what is no key
     return text
 
 
 def rate(env: FileAwareEnv, name: str, default: str) -> Rate | None:
+    """Read a rate like 600/minute; None is no limit."""
     text: str = env.str(name, default)
     if text == NO_LIMIT:
         return None
@@ -94,11 +99,13 @@ def rate(env: FileAwareEnv, name: str, default: str) -> Rate | None:
 
 
 def origins(env: FileAwareEnv) -> tuple[str, ...]:
+    """Read the origins that may call from a browser."""
     texts: list[str] = env.list("CORS_ORIGINS", [])
     return tuple(origin(text) for text in texts)
 
 
 def origin(text: str) -> str:
+    """Return the text if it is an origin, or `*`."""
     origin = text.strip().rstrip("/")
     parts = urlsplit(origin)
     if origin != "*" and (origin != f"{parts.scheme}://{parts.netloc}" or not parts.netloc):
@@ -107,6 +114,7 @@ def origin(text: str) -> str:
 
 
 def optional_url(env: FileAwareEnv, name: str) -> str:
+    """Read an address; an empty one is none."""
     url = env.str(name, "").rstrip("/")
     if url and urlsplit(url).scheme not in ("http", "https"):
         raise ValueError(f"{name} must be an http or https address.")

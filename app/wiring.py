@@ -22,7 +22,7 @@ from app.db.engine import Database
 from app.encryption import Vault
 from app.errors import Unavailable
 from app.organisations.keys import KeyRing
-from app.ports import Pings, Rooms
+from app.ports import Directory, Pings, Rooms
 from app.services import Services
 from app.settings import Settings
 
@@ -44,10 +44,6 @@ def build_services(settings: Settings, *, application: str) -> Services:
         health_check_interval=10,
     )
     vault = Vault(settings.master_keys)
-    # The operator names these addresses, and they are inside the hospital.
-    directory = DirectoryHttp(
-        GuardedSender(timeout_s=settings.directory_timeout_s, allow_private=True)
-    )
     rooms = RedisRooms(redis)
     identity = PlainIdentityHttp()
     return Services(
@@ -58,23 +54,15 @@ def build_services(settings: Settings, *, application: str) -> Services:
         keys=KeyRing(database, vault),
         rooms=rooms,
         mailer=_mailer(settings),
-        notifier=HttpNotificationService(
-            url=settings.notification_service_url,
-            secrets=settings.notification_service_secret,
-            timeout_s=settings.notification_timeout_s,
-        ),
-        sms=HttpSmsGateway(
-            url=settings.sms_gateway_url,
-            token=settings.sms_gateway_token,
-            timeout_s=settings.notification_timeout_s,
-        ),
+        notifier=_notifier(settings),
+        sms=_sms(settings),
         http=GuardedSender(
             timeout_s=settings.webhook_timeout_s, allow_private=settings.webhook_allow_private
         ),
         identity=identity,
         issuers=Issuers(identity),
         limiter=RedisLimiter(settings.redis_url),
-        directories={"rest": RestDirectory(directory), "fhir": FhirDirectory(directory)},
+        directories=_directories(settings),
         health={
             "database": DatabaseHealth(database),
             "redis": RedisHealth(redis),
@@ -92,6 +80,28 @@ def _mailer(settings: Settings) -> SmtpMailer:
         starttls=settings.smtp_starttls,
         timeout_s=settings.notification_timeout_s,
     )
+
+
+def _notifier(settings: Settings) -> HttpNotificationService:
+    return HttpNotificationService(
+        url=settings.notification_service_url,
+        secrets=settings.notification_service_secret,
+        timeout_s=settings.notification_timeout_s,
+    )
+
+
+def _sms(settings: Settings) -> HttpSmsGateway:
+    return HttpSmsGateway(
+        url=settings.sms_gateway_url,
+        token=settings.sms_gateway_token,
+        timeout_s=settings.notification_timeout_s,
+    )
+
+
+def _directories(settings: Settings) -> dict[str, Directory]:
+    # The operator names these addresses, and they are inside the hospital.
+    http = DirectoryHttp(GuardedSender(timeout_s=settings.directory_timeout_s, allow_private=True))
+    return {"rest": RestDirectory(http), "fhir": FhirDirectory(http)}
 
 
 class DatabaseHealth(Pings):

@@ -6,125 +6,75 @@ What is done here is done with a link, in the name of the person it belongs to.
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, request
-from marshmallow import ValidationError
 from sqlalchemy.orm import Session
 
-from app.audit import service as audit
-from app.audit.service import Actor
-from app.db.engine import enter_organisation
-from app.errors import DomainError, Forbidden, Invalid
-from app.participants import links
+from app.pages.behind_link import actor_in, from_our_page, seated
 from app.participants.permissions import Permission
 from app.participants.seats import Seat
-from app.ports import RoomOrder
 from app.waiting import service
 from app.waiting.routes import tell_room
 from app.waiting.schemas import DecidedOut, DenyIn, QueueOut
-from app.web.answers import json_answer
-from app.web.auth import across_organisations, now
-from app.web.services import current_services
+from app.web.auth import now
+from app.web.blueprint import Blueprint
 from app.web.transactions import transactional
 
-blp = Blueprint("page-waiting", __name__, url_prefix="/j/<code>/waiting")
+blp = Blueprint("page-waiting", __name__, description="The waiting room, from a moderator's page")
 
-QUEUE, DECIDED, DENY = QueueOut(), DecidedOut(), DenyIn()
+WAITING = "/j/<string:code>/waiting"
 
 
-@blp.get("")
+@blp.route(WAITING, methods=["GET"])
 @transactional
-@across_organisations
-def list_waiting(code: str, *, db: Session) -> Response:
-    """List who waits now."""
-    seat = _moderator(db, code)
-    items = service.queue(
-        db, organisation_id=seat.organisation_id, session_id=seat.session_id, now=now()
-    )
-    return json_answer(QUEUE.dump({"items": items}))
+@seated(Permission.MODERATE)
+@blp.response(200, QueueOut)
+def list_waiting(*, db: Session, seat: Seat) -> dict[str, Any]:
+    """List who waits now, for the moderators of the room."""
+    place = {"organisation_id": seat.organisation_id, "session_id": seat.session_id}
+    return {"items": service.queue(db, **place, now=now())}
 
 
-@blp.post("/admit-next")
+@blp.route(f"{WAITING}/admit-next", methods=["POST"])
+@from_our_page
 @transactional
-@across_organisations
-def admit_next(code: str, *, db: Session) -> Response:
+@seated(Permission.MODERATE)
+@blp.response(200, DecidedOut)
+def admit_next(*, db: Session, seat: Seat) -> dict[str, Any]:
     """Let in who has waited longest."""
-    return _decided(*service.admit_next(db, **_as_moderator(db, code)))
+    decided, order = service.admit_next(db, **_who(seat))
+    tell_room(order)
+    return decided
 
 
-@blp.post("/<uuid:participant_id>/admit")
+@blp.route(f"{WAITING}/<uuid:participant_id>/admit", methods=["POST"])
+@from_our_page
 @transactional
-@across_organisations
-def admit(code: str, participant_id: UUID, *, db: Session) -> Response:
-    """Let a person in."""
-    who = _as_moderator(db, code)
-    return _decided(*service.admit(db, participant_id=participant_id, **who))
+@seated(Permission.MODERATE)
+@blp.response(200, DecidedOut)
+def admit(participant_id: UUID, *, db: Session, seat: Seat) -> dict[str, Any]:
+    """Let a person in for the rest of the session; also one who was denied before."""
+    decided, order = service.admit(db, participant_id=participant_id, **_who(seat))
+    tell_room(order)
+    return decided
 
 
-@blp.post("/<uuid:participant_id>/deny")
+@blp.route(f"{WAITING}/<uuid:participant_id>/deny", methods=["POST"])
+@from_our_page
 @transactional
-@across_organisations
-def deny(code: str, participant_id: UUID, *, db: Session) -> Response:
-    """Do not let a person in."""
-    who = _as_moderator(db, code)
-    message = _message()
-    return _decided(*service.deny(db, participant_id=participant_id, message=message, **who))
+@seated(Permission.MODERATE)
+@blp.arguments(DenyIn, required=False)
+@blp.response(200, DecidedOut)
+def deny(body: dict[str, Any], participant_id: UUID, *, db: Session, seat: Seat) -> dict[str, Any]:
+    """Do not let a person in, and tell them what they should know."""
+    decided, order = service.deny(db, participant_id=participant_id, **_who(seat), **body)
+    tell_room(order)
+    return decided
 
 
-def _as_moderator(db: Session, code: str) -> dict[str, Any]:
-    seat = _moderator(db, code)
+def _who(seat: Seat) -> dict[str, Any]:
+    """Return who decides, where and when."""
     return {
         "organisation_id": seat.organisation_id,
         "session_id": seat.session_id,
-        "actor": Actor("participant", str(seat.participant_id)),
+        "actor": actor_in(seat),
         "now": now(),
     }
-
-
-def _moderator(db: Session, code: str) -> Seat:
-    """Return the seat behind the link if it may moderate; every refusal is on record.
-
-    Raises:
-        NotFound, Gone, Forbidden: see `links`; or the person may not moderate.
-    """
-    seat = None
-    try:
-        seat = links.open_seat(db, code)
-        settings = current_services().settings
-        barrier = seat.barrier(early_join_s=settings.early_join_s, now=now())
-        links.require_valid(seat, barrier)
-        if barrier or Permission.MODERATE not in seat.permissions:
-            raise Forbidden("Only who moderates may do this.", code="not_moderator")
-    except DomainError as error:
-        _audit(seat, error)
-        raise
-    enter_organisation(db, seat.organisation_id)
-    return seat
-
-
-def _audit(seat: Seat | None, error: DomainError) -> None:
-    # On a connection of its own: the request's transaction rolls back.
-    with current_services().database.statements() as db:
-        audit.record(
-            db,
-            action="waiting.opened",
-            actor=Actor("participant", str(seat.participant_id)) if seat else audit.STRANGER,
-            now=now(),
-            organisation_id=seat.organisation_id if seat else None,
-            session_id=seat.session_id if seat else None,
-            participant_id=seat.participant_id if seat else None,
-            refused=True,
-            detail={"code": error.code},
-        )
-
-
-def _message() -> str:
-    try:
-        message: str = DENY.load(request.get_json(silent=True) or {})["message"]
-    except ValidationError as error:
-        raise Invalid("The message is not acceptable.", code="invalid_request") from error
-    return message
-
-
-def _decided(decided: dict[str, Any], order: RoomOrder) -> Response:
-    tell_room(order)
-    return json_answer(DECIDED.dump(decided))

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from app.clock import utc_now
 from app.db.base import columns_of
-from app.errors import NotFound
 from app.participants import exchange, presence, service
 from app.participants.models import Participant
 from app.participants.schemas import (
@@ -30,7 +29,7 @@ from app.web.auth import Caller, actor_of, now, requires
 from app.web.blueprint import Blueprint
 from app.web.direct import UNKEPT, Answer, Call, Door, as_json, behind_flask, refuse_body
 from app.web.idempotency import idempotent
-from app.web.limits import require_few_guesses
+from app.web.limits import counting_guesses
 from app.web.paging import Page, keyset_page
 from app.web.services import current_services
 from app.web.transactions import transactional
@@ -100,14 +99,11 @@ def read_participant(session_id: UUID, participant_id: UUID, *, db: Session, cal
     return with_etag(participant)
 
 
+@counting_guesses
 def exchange_link(services: Services, call: Call, code: str) -> Answer:
     """Exchange a personal link for a short-lived Jitsi token, or learn why to wait."""
     refuse_body(call.body)
-    try:
-        entry = exchange.exchange(services, code, now=utc_now())
-    except NotFound:
-        require_few_guesses(services, call.address)
-        raise
+    entry = exchange.exchange(services, code, now=utc_now())
     return Answer(as_json(entry), UNKEPT)
 
 

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from app.audit import service as audit
 from app.audit.service import Actor
 from app.errors import Conflict, Forbidden, NotFound
 from app.organisations.models import Organisation
@@ -142,8 +143,25 @@ def decide_in_call(
         verdict = Verdict(decision, Actor("participant", str(actor_id)), now)
         _decide(db, session, participant_id, verdict)
     except (Forbidden, NotFound, Conflict) as error:
+        _audit_refusal(db, room, actor_id, decision=decision, code=error.code, now=now)
         return error.code
     return ""
+
+
+def _audit_refusal(
+    db: Session, room: str, actor_id: UUID | None, *, decision: str, code: str, now: datetime
+) -> None:
+    session = db.scalar(select(CareSession).where(CareSession.room_name == room))
+    audit.record(
+        db,
+        action="room.act_refused",
+        actor=Actor("participant", str(actor_id)) if actor_id else audit.STRANGER,
+        now=now,
+        organisation_id=session.organisation_id if session else None,
+        session_id=session.id if session else None,
+        refused=True,
+        detail={"act": decision, "code": code},
+    )
 
 
 def _moderated(db: Session, room: str, actor_id: UUID | None) -> CareSession:

@@ -7,14 +7,16 @@ Source of the headers: draft-ietf-httpapi-ratelimit-headers-10.
 """
 
 import ipaddress
+from functools import wraps
 from hashlib import sha256
 
 from flask import Flask, Response, g, request
 
-from app.errors import TooMany
+from app.errors import NotFound, TooMany
 from app.ports import Allowance
 from app.services import Services
 from app.setting_values import Rate
+from app.web.direct import Answer, Call, Handler
 from app.web.problems import from_domain
 from app.web.services import current_services
 
@@ -85,15 +87,24 @@ def count_guess(services: Services, remote_address: str | None) -> Allowance | N
     return services.limiter.hit(key, amount=rate.amount, window_s=rate.window_s)
 
 
-def require_few_guesses(services: Services, remote_address: str) -> None:
-    """Count a link code that nobody has.
+def counting_guesses(handler: Handler) -> Handler:
+    """Count what comes with a link code that nobody has.
 
     Raises:
         TooMany: this address shows too many of them.
     """
-    allowance = count_guess(services, remote_address)
-    if allowance is not None and allowance.is_exceeded:
-        raise too_many(allowance)
+
+    @wraps(handler)
+    def wrapper(services: Services, call: Call, **named: str) -> Answer:
+        try:
+            return handler(services, call, **named)
+        except NotFound:
+            allowance = count_guess(services, call.address)
+            if allowance is not None and allowance.is_exceeded:
+                raise too_many(allowance) from None
+            raise
+
+    return wrapper
 
 
 def address() -> str:

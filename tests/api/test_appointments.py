@@ -348,8 +348,10 @@ def test_reading_needs_its_own_scope(clinic: Hospital, services: Services) -> No
 
 
 def test_the_doctor_of_the_directory_is_a_host(clinic: Hospital) -> None:
-    """The patient waits for the doctor, as in any session."""
+    """The patient waits to be let in, the doctor does not."""
     made = make_appointment(clinic, 5)
     assert made["provider"]["reference"] == DOCTOR
     patient = clinic.app.test_client().post(f"/j/{code_of(made['people'][0])}/token").get_json()
-    assert (patient["state"], patient["reason"]) == ("waiting", "waiting-for-host")
+    assert (patient["state"], patient["reason"]) == ("waiting", "not-admitted")
+    doctor = clinic.app.test_client().post(f"/j/{code_of(made['people'][1])}/token").get_json()
+    assert doctor["state"] == "ready"

@@ -11,20 +11,26 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import orjson
 import pytest
 from flask import Flask
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.generation import GenerationMode
 
+from app.adapters.memory import MemoryRooms
 from app.clock import utc_now
 from app.factory import create_app
 from app.services import Services
 from app.sessions.schemas import MAX_CAPACITY
 from app.web.auth import issue_token
+from app.web.cookies import STAFF
+from app.webhooks import deliveries
 from tests.api import test_schema as document
+from tests.api.clinic import make_appointment, with_directory
 from tests.api.hospital import Hospital, admit_hospital
 from tests.api.prosody import ADMISSION, EVENTS, Prosody, invite
-from tests.api.records import audit_of, code_of
+from tests.api.records import audit_of, code_of, events_of
+from tests.api.signed_in import sign_staff_in
 
 WRITING = {"post", "put", "patch", "delete"}
 PATHS: dict[str, dict[str, Any]] = document.DOCUMENT["paths"]
@@ -37,7 +43,7 @@ GUARDED = sorted(
     f"{method.upper()} {path}"
     for path, item in PATHS.items()
     for method in document.METHODS.intersection(item)
-    if item[method].get("security")
+    if item[method].get("security") and path != "/staff/me"  # every caller may ask who it is
 )
 few = settings(
     max_examples=12,
@@ -94,6 +100,69 @@ def doctors_link(hospital: Hospital, _services: Services) -> dict[str, str]:
     return {"code": code_of(doctor)}
 
 
+def call_going_on(hospital: Hospital, services: Services) -> dict[str, str]:
+    """A doctor, whose link it is, and a patient are in the room."""
+    prosody = Prosody(hospital.app, services, services.settings.room_events_secret[0])
+    session = hospital.new_session()
+    doctor = hospital.invite(session["id"], "doctor")
+    patient = invite(services, hospital, session)
+    assert prosody.tell(patient.joined()) == 1
+    assert isinstance(services.rooms, MemoryRooms)
+    services.rooms.enter(session["room_name"], patient.id)
+    return {
+        "session_id": session["id"],
+        "participant_id": patient.id,
+        "code": code_of(doctor),
+    }
+
+
+def queue(hospital: Hospital, _services: Services) -> dict[str, str]:
+    """A patient waits to be let in, and a doctor may do it."""
+    session = hospital.new_session(waiting_room=True)
+    doctor = hospital.invite(session["id"], "doctor")
+    patient = hospital.invite(session["id"])
+    waits = hospital.app.test_client().post(f"/j/{code_of(patient)}/token").get_json()
+    assert waits["state"] == "waiting"
+    return {
+        "session_id": session["id"],
+        "participant_id": patient["id"],
+        "code": code_of(doctor),
+    }
+
+
+def reachable(hospital: Hospital, _services: Services) -> dict[str, str]:
+    """Somebody who has an e-mail address."""
+    session = hospital.new_session()["id"]
+    person = hospital.invite(session, email="ada@example.org")["id"]
+    return {"session_id": session, "participant_id": person}
+
+
+def visit(hospital: Hospital, _services: Services) -> dict[str, str]:
+    """One that is under way."""
+    made = make_appointment(with_directory(hospital), 5)
+    assert hospital.post(f"/visits/{made['id']}/start").status_code == 200
+    return {"appointment_id": made["id"]}
+
+
+def paused(hospital: Hospital, _services: Services) -> dict[str, str]:
+    """A subscription that waits to be resumed."""
+    url = {"url": f"https://hospital.example/{uuid4()}"}
+    hook = hospital.post("/webhooks", json=url).get_json()["id"]
+    assert hospital.post(f"/webhooks/{hook}/pause").status_code == 200
+    return {"webhook_id": hook}
+
+
+def delivered(hospital: Hospital, services: Services) -> dict[str, str]:
+    """A delivery to a subscription."""
+    url = {"url": f"https://hospital.example/{uuid4()}"}
+    hook = hospital.post("/webhooks", json=url).get_json()["id"]
+    told = events_of(services, hospital.new_session()["id"])
+    with services.database.begin() as db:
+        deliveries.make(db, told, now=utc_now())
+    row = hospital.get(f"/webhooks/{hook}/deliveries").get_json()["items"][0]
+    return {"webhook_id": hook, "delivery_id": row["id"]}
+
+
 # What stands in the path, where something that merely exists is not enough for success.
 PLACES: dict[str, Callable[[Hospital, Services], dict[str, str]]] = {
     "POST /sessions/{session_id}/start": planned,
@@ -101,7 +170,41 @@ PLACES: dict[str, Callable[[Hospital, Services], dict[str, str]]] = {
     "POST /sessions/{session_id}/emergency-entries": emergency,
     "POST /emergency-entries/{entry_id}/review": entered,
     "POST /j/{code}/token": doctors_link,
+    "POST /sessions/{session_id}/mute": call_going_on,
+    "POST /sessions/{session_id}/notifications": reachable,
+    "POST /sessions/{session_id}/waiting/{participant_id}/admit": queue,
+    "POST /sessions/{session_id}/waiting/{participant_id}/deny": queue,
+    "POST /sessions/{session_id}/waiting/admit-next": queue,
+    "POST /j/{code}/waiting/{participant_id}/admit": queue,
+    "POST /j/{code}/waiting/{participant_id}/deny": queue,
+    "POST /j/{code}/waiting/admit-next": queue,
+    "POST /visits/{appointment_id}/end": visit,
+    "POST /webhooks/{webhook_id}/resume": paused,
+    "POST /webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver": delivered,
+    **{
+        f"POST /j/{{code}}/controls/{what}": call_going_on
+        for what in (
+            "mute",
+            "mute-all",
+            "unmute-request",
+            "remove",
+            "moderator",
+            "av-moderation",
+            "message",
+            "end",
+        )
+    },
 }
+
+
+def named_in(operation: str) -> set[str]:
+    """Return what the body of an operation must name."""
+    method, path = operation.split()
+    schema = PATHS[path][method.lower()].get("requestBody", {}).get("content", {})
+    shape = schema.get("application/json", {}).get("schema", {})
+    if "$ref" in shape:
+        shape = document.DOCUMENT["components"]["schemas"][shape["$ref"].rsplit("/", 1)[1]]
+    return set(shape.get("required", ()))
 
 
 def prepare(case: Any, operation: str, hospital: Hospital, services: Services) -> None:
@@ -110,7 +213,12 @@ def prepare(case: Any, operation: str, hospital: Hospital, services: Services) -
     if case.headers:
         case.headers.pop("Idempotency-Key", None)
     if operation in PLACES:
-        case.path_parameters.update(PLACES[operation](hospital, services))
+        place = PLACES[operation](hospital, services)
+        case.path_parameters.update(place)
+        if isinstance(case.body, dict) and "participant_id" in {*case.body, *named_in(operation)}:
+            case.body["participant_id"] = place["participant_id"]
+    if operation.endswith("/av-moderation"):  # off is what it is
+        case.body = {**case.body, "audio": True, "audio_allowed": [], "video_allowed": []}
     if operation == "POST /oauth/token":
         case.body = {
             "grant_type": "client_credentials",
@@ -168,8 +276,27 @@ def knock(hospital: Hospital, services: Services, prosody: Prosody) -> None:
     assert answer["allow"] is False
 
 
+def let_in_by_stranger(hospital: Hospital, services: Services, prosody: Prosody) -> None:
+    """Somebody tries Jitsi's own control who may not."""
+    place = queue(hospital, services)
+    room = hospital.get(f"/sessions/{place['session_id']}").get_json()["room_name"]
+    who = {"actor_id": place["participant_id"], "participant_id": place["participant_id"]}
+    body = orjson.dumps({"room": room, "decision": "admitted", **who})
+    assert prosody.post("/internal/rooms/waiting", body).get_json()["done"] is False
+
+
+def leave(hospital: Hospital, services: Services, _prosody: Prosody) -> None:
+    """Staff signs out."""
+    client = hospital.app.test_client()
+    client.set_cookie(STAFF, sign_staff_in(services, hospital))
+    ours = {"Sec-Fetch-Site": "same-origin", "Origin": services.settings.public_url}
+    assert client.post("/staff/sign-out", headers=ours).status_code == 303
+
+
 # What is no part of the API's document: pages and Prosody.
 UNDOCUMENTED: dict[str, tuple[Doing, str]] = {
+    "POST /staff/sign-out": (leave, "staff.signed_out"),
+    "POST /internal/rooms/waiting": (let_in_by_stranger, "room.act_refused"),
     f"POST {EVENTS}": (join, "participant.joined"),
     f"POST {ADMISSION}": (knock, "room.entry_refused"),
 }

@@ -1,9 +1,7 @@
 """The database keeps the hospitals apart and the records whole, whatever the code above it does."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import psycopg2
 import pytest
@@ -11,18 +9,19 @@ from psycopg2 import errors
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from app.access import service as access
-from app.access import staff
 from app.clock import utc_now
 from app.db.migrate import check
 from app.db.tables import Base
+from app.directory import service as directory
 from app.localstack.supervisor import LocalStack
 from app.services import Services
+from app.visits import reports
 from tests.api.auditing import make_checkpoint, seal_all
 from tests.api.clinic import make_appointment, with_directory
 from tests.api.hospital import Hospital
 from tests.api.prosody import Prosody, invite
-from tests.api.records import code_of
+from tests.api.records import code_of, events_of
+from tests.api.signed_in import sign_staff_in
 
 # By their full names: `teleconference.sessions`, `clinical.visits`.
 TABLES = Base.metadata.tables
@@ -52,11 +51,33 @@ def furnished(alice: Hospital, services: Services, prosody: Prosody) -> Hospital
     alice.post(f"/sessions/{emergency['id']}/emergency-entries", json=entry)
     with services.database.begin() as db:
         fill(db, hook["id"], other["id"])
-    make_appointment(with_directory(alice))
+    connect_directory(services, alice)
+    made = make_appointment(with_directory(alice))
+    report_visit(services, made["session_id"])
     sign_staff_in(services, alice)
     seal_all(services)
     make_checkpoint(services, alice)
     return alice
+
+
+def connect_directory(services: Services, alice: Hospital) -> None:
+    """Let Alice have a service of her own for patients and doctors; nobody asks it here."""
+    with services.database.begin() as db:
+        directory.connect(
+            db,
+            organisation_id=alice.organisation_id,
+            protocol="rest",
+            patients_url="http://127.0.0.1:1",
+            providers_url="http://127.0.0.1:1",
+            token=None,
+            now=utc_now(),
+        )
+
+
+def report_visit(services: Services, session_id: str) -> None:
+    """Note that there is something to tell that service, as the relay does."""
+    with services.database.begin() as db:
+        reports.make(db, events_of(services, session_id), now=utc_now())
 
 
 def fill(db: Any, hook: str, person: str) -> None:
@@ -81,35 +102,6 @@ def fill(db: Any, hook: str, person: str) -> None:
         WHERE p.id = :person LIMIT 1"""),
         values,
     )
-
-
-def sign_staff_in(services: Services, alice: Hospital) -> None:
-    """Make the rows of a person who signed in at the hospital's own issuer."""
-    now = utc_now()
-    with services.database.begin() as db:
-        provider = access.add_provider(
-            db,
-            services.vault,
-            organisation_id=alice.organisation_id,
-            issuer=f"https://{alice.organisation_id}.example",
-            client_id="x",
-            client_secret=None,
-            audience="x",
-            roles_claim="roles",
-            name_claim="name",
-            role_scopes={},
-            now=now,
-        )
-        staff.sign_in(
-            db,
-            provider=provider,
-            sign_in_id=uuid4(),
-            subject=uuid4(),
-            name="Ada Okafor",
-            scopes=[],
-            lifetime=staff.Lifetime(timedelta(1), timedelta(1)),
-            now=now,
-        )
 
 
 @pytest.fixture
@@ -273,9 +265,9 @@ def test_the_service_does_not_say_how_long_entries_are_kept(services: Services) 
 @pytest.mark.parametrize(
     "statement",
     [
-        *(f"UPDATE teleconference.{table} SET key_id = ''" for table in AUDIT),
-        *(f"DELETE FROM teleconference.{table}" for table in AUDIT),
-        *(f"TRUNCATE teleconference.{table}" for table in AUDIT),
+        *(f"UPDATE {table} SET key_id = ''" for table in AUDIT),
+        *(f"DELETE FROM {table}" for table in AUDIT),
+        *(f"TRUNCATE {table}" for table in AUDIT),
         "UPDATE audit_partitions.entries_default SET key_id = ''",
         "DELETE FROM audit_partitions.entries_default",
         "TRUNCATE audit_partitions.entries_default",

@@ -96,9 +96,9 @@ def bring_to_life(case: Case[Any], hospital: Hospital) -> None:
         )
     if is_fit(case, ParameterLocation.QUERY) and case.query:
         case.query.pop("cursor", None)
+        case.query.pop("after", None)
     if case.operation.label == EXPORT and is_fit(case, ParameterLocation.QUERY):
         case.query.update(A_DAY)
-        case.query.pop("after", None)
     if case.operation.label == REMOVE and is_fit(case, *ParameterLocation):
         name_somebody(case, hospital)
     if is_fit(case, ParameterLocation.BODY) and isinstance(case.body, dict):

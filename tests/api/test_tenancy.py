@@ -24,6 +24,8 @@ S, P, W = "/sessions/{session}", "/sessions/{session}/participants/{person}", "/
 PERSON = {"role": "doctor", "display_name": "X"}
 HOOK = {"url": "https://hospital.example/hook"}
 A, V = "/appointments/{appointment}", "/visits/{appointment}"
+RESEND = {"participant_id": str(uuid4()), "kind": "invitation"}
+PAST = {"since": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z"}
 E = "/emergency-entries/{entry}"
 EMERGENCY = {"reason": "Siren.", "display_name": "Medic 7"}
 
@@ -98,6 +100,17 @@ OPERATIONS = [
     Operation("POST", f"{V}/start", "visits:write"),
     Operation("POST", f"{V}/end", "visits:write", {"reason": "x"}),
     Operation("GET", f"{V}/status", "appointments:read"),
+    Operation("GET", f"{S}/notifications", "notifications:manage"),
+    Operation("POST", f"{S}/notifications", "notifications:manage", RESEND),
+    Operation("GET", "/events", "events:read"),
+    Operation("GET", "/events/types", "events:read"),
+    Operation("GET", f"{W}/deliveries", "webhooks:manage"),
+    Operation("POST", f"{W}/deliveries/{{delivery}}/redeliver", "webhooks:manage"),
+    Operation("POST", f"{W}/redeliver", "webhooks:manage", PAST),
+    Operation("POST", f"{W}/pause", "webhooks:manage"),
+    Operation("POST", f"{W}/resume", "webhooks:manage"),
+    Operation("POST", f"{W}/rotate-secret", "webhooks:manage"),
+    Operation("POST", f"{W}/test", "webhooks:manage"),
     Operation("GET", f"{S}/attendance", "sessions:read"),
     Operation("GET", f"{S}/attendance.csv", "sessions:read"),
     Operation("POST", f"{S}/emergency-entries", "emergency:enter", EMERGENCY),
@@ -111,7 +124,8 @@ OPERATIONS = [
     Operation("GET", f"/audit/export?{SPAN}", "audit:read"),
 ]
 ABOUT_ONE = [operation for operation in OPERATIONS if "{" in operation.path]
-IDS = {name: str(uuid4()) for name in ("session", "person", "webhook", "appointment", "entry")}
+NAMED = ("session", "person", "webhook", "appointment", "entry", "delivery")
+IDS = {name: str(uuid4()) for name in NAMED}
 # They have no caller with a token, each for its own reason.
 OPEN = {
     "POST /oauth/token",
@@ -120,6 +134,10 @@ OPEN = {
     "POST /j/{code}/token",
     "GET /j/{code}/state",
     "GET /j/{code}/people",
+    "GET /j/{code}/waiting",
+    "POST /j/{code}/waiting/admit-next",
+    "POST /j/{code}/waiting/{participant_id}/admit",
+    "POST /j/{code}/waiting/{participant_id}/deny",
     *(
         f"POST /j/{{code}}/controls/{what}"
         for what in (
@@ -156,6 +174,7 @@ def hers(alice: Hospital) -> dict[str, str]:
         "webhook": hook.get_json()["id"],
         "appointment": made["id"],
         "entry": entered["entry"]["id"],
+        "delivery": str(uuid4()),
     }
 
 
@@ -177,6 +196,7 @@ def test_the_table_above_holds_every_operation(app: Flask) -> None:
         "webhook": "{webhook_id}",
         "appointment": "{appointment_id}",
         "entry": "{entry_id}",
+        "delivery": "{delivery_id}",
     }
     tabled = {str(o).partition("?")[0].format(**names): o.scope for o in OPERATIONS}
     assert set(found) == {*tabled, *OPEN, ME}

@@ -331,6 +331,7 @@ def tell_of(services: Services, made: dict[str, Any], type_: str, participant_id
         db.execute(
             text("""
             SELECT teleconference.append_event(gen_random_uuid(), :session, :type,
-                jsonb_build_object('participant_id', :person, 'role', 'patient'), now())"""),
+                jsonb_build_object('session_id', :session, 'participant_id', :person,
+                'role', 'patient', 'participant_reference', null), now())"""),
             {"session": made["session_id"], "type": type_, "person": participant_id},
         )

@@ -399,10 +399,8 @@ class TestFromThePage:
             page.post(f"{mine}/{person['id']}/admit"),
             page.post(f"{mine}/{person['id']}/deny", json={}),
         ]
-        assert {(a.status_code, a.get_json()["code"]) for a in answers} == {(403, "not_moderator")}
-        tries = [
-            e for e in audit_of(services, alice.organisation_id) if e.action == "waiting.opened"
-        ]
+        assert {(a.status_code, a.get_json()["code"]) for a in answers} == {(403, "not_permitted")}
+        tries = [e for e in audit_of(services, alice.organisation_id) if e.action == "link.used"]
         assert [str(entry.participant_id) for entry in tries] == [person["id"]] * 4
         assert queue(alice, session) == [person["id"]]
 

@@ -119,7 +119,7 @@ def test_the_environment_is_read_in_one_place() -> None:
     )
     assert {p for p in found if not p.startswith("app/localstack/")} <= {"app/settings.py"}
     readers = {p for p in sources("app", "workers") if "environs" in imported(p)}
-    assert {p.name for p in readers} == {"settings.py"}
+    assert {p.name for p in readers} == {"settings.py", "setting_values.py"}
 
 
 def test_the_clock_is_read_in_one_place() -> None:
