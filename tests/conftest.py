@@ -28,7 +28,11 @@ WHOLE_STACK_FOLDERS = {"flow", "browser"}
 OWN_SERVERS_FOLDERS = {"localstack", "pages"}
 OWN_SERVERS_FILES = ("test_delivery", "test_streams")
 # A dead worker's claims run out soon, so that the tests of kill -9 need not wait a minute.
-QUICK = {"DELIVERY_LEASE_S": "3", "NOTIFICATION_TIMEOUT_S": "2"}
+QUICK = {
+    "DELIVERY_LEASE_S": "3",
+    "NOTIFICATION_TIMEOUT_S": "2",
+    "DIRECTORY_TIMEOUT_S": "1",
+}
 # A process has one key for its audit entries, and this one works on several stacks.
 AUDIT = {"AUDIT_KEYS": f"tests:{b64encode(bytes(32)).decode()}"}
 
