@@ -22,18 +22,29 @@ from app.wiring import build_services
 from tests.proxy import Proxy
 from tests.stack_client import StackClient, sign_in
 
-# Tests that use the whole stack share one, so they run one after the other in one worker.
+# Tests that use the whole stack share one, so they run one after the other in one worker. A file
+# with servers or a browser of its own stays together, too, but may run in any worker.
 WHOLE_STACK_FOLDERS = {"flow", "browser"}
+OWN_SERVERS_FOLDERS = {"localstack", "pages"}
+OWN_SERVERS_FILES = ("test_delivery", "test_streams")
 # A dead worker's claims run out soon, so that the tests of kill -9 need not wait a minute.
-QUICK = {"DELIVERY_LEASE_S": "3", "NOTIFICATION_TIMEOUT_S": "2"}
+QUICK = {
+    "DELIVERY_LEASE_S": "3",
+    "NOTIFICATION_TIMEOUT_S": "2",
+    "DIRECTORY_TIMEOUT_S": "1",
+}
 # A process has one key for its audit entries, and this one works on several stacks.
 AUDIT = {"AUDIT_KEYS": f"tests:{b64encode(bytes(32)).decode()}"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of the whole stack in one worker."""
+    """Keep together what shares servers, so that they are started once."""
     for item in items:
-        if WHOLE_STACK_FOLDERS & set(item.path.parts):
+        folder, file = item.path.parent.name, item.path.stem
+        has_own = folder in OWN_SERVERS_FOLDERS or file.startswith(OWN_SERVERS_FILES)
+        if has_own:
+            item.add_marker(pytest.mark.xdist_group(f"{folder}/{file}"))
+        elif folder in WHOLE_STACK_FOLDERS:
             item.add_marker(pytest.mark.xdist_group("stack"))
 
 

@@ -91,11 +91,11 @@ class Prosody(Part):
 
     def is_ready(self) -> bool:
         """Tell whether the websocket exists: the port opens before all hosts are loaded."""
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            link = http.client.HTTPConnection("127.0.0.1", self.ports.http, timeout=1)
+        link = http.client.HTTPConnection("127.0.0.1", self.ports.http, timeout=1)
+        # One that is just starting may take the connection and then drop it.
+        with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(link):
             link.request("GET", "/xmpp-websocket")
             status = link.getresponse().status
-            link.close()
             return status in HTTP_ANSWERED and status != http.HTTPStatus.NOT_FOUND
         return False
 

@@ -67,11 +67,11 @@ class Api(Service):
 
     def is_ready(self) -> bool:
         """Tell whether `/health` answers at all; 503 still means that requests are served."""
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        # One that is just starting may take the connection and then drop it.
+        with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(link):
             link.request("GET", "/health")
             status = link.getresponse().status
-            link.close()
             return status in {http.HTTPStatus.OK, http.HTTPStatus.SERVICE_UNAVAILABLE}
         return False
 

@@ -186,7 +186,8 @@ class Hospital:
 
     def happen(self, session_id: UUID, times: int = 1) -> list[str]:
         """Commit some events of a session, each in its own transaction; return their ids."""
-        ids, data = [], {"reference": None}
+        ids: list[str] = []
+        data: dict[str, Any] = {"reference": None, "changed": []}
         for _ in range(times):
             with self.services.database.begin(self.id) as db:
                 event_id = events.append(

@@ -246,7 +246,7 @@ def test_a_relay_waits_while_another_is_at_it(alice: Hospital, services: Service
     with services.database.begin() as first:
         assert relay_events(first, limit=100, now=utc_now()).events
         with services.database.begin() as other:
-            data = {"reference": None}
+            data: dict[str, Any] = {"reference": None, "changed": []}
             append(other, "session.updated", session_id=session_id, data=data, now=utc_now())
         with services.database.begin() as second:
             assert relay_events(second, limit=100, now=utc_now()).events == 0
