@@ -69,7 +69,7 @@ HEAD = """
 DUE_HEADS = f"""
     CREATE FUNCTION teleconference.due_heads(
         p_subscription uuid, p_limit integer, p_now timestamptz)
-    RETURNS SETOF uuid LANGUAGE plpgsql STABLE {PLAN} AS $$
+    RETURNS SETOF uuid LANGUAGE plpgsql STABLE ROWS 8 {PLAN} AS $$
     DECLARE
       v_at timestamptz := '-infinity';
       v_session uuid := '00000000-0000-0000-0000-000000000000';

@@ -35,7 +35,7 @@ def happen(services: Services, session_id: str, db: Any = None) -> UUID:
     """Append an event, in a transaction of its own unless one is given."""
     said: dict[str, Any] = {
         "session_id": UUID(session_id),
-        "data": {"reference": None},
+        "data": {"reference": None, "changed": []},
         "now": utc_now(),
     }
     if db is not None:

@@ -121,7 +121,8 @@ def existing(hospital: Hospital, names: set[str]) -> dict[str, str]:
     if "session_id" in names:
         ids["session_id"] = hospital.new_session()["id"]
     if "participant_id" in names:
-        ids["participant_id"] = hospital.invite(ids["session_id"])["id"]
+        session_id = ids.get("session_id") or hospital.new_session()["id"]
+        ids["participant_id"] = hospital.invite(session_id)["id"]
     if "appointment_id" in names:
         # Long begun, so that staff may also note that nobody came.
         ids["appointment_id"] = make_appointment(with_directory(hospital), -5)["id"]
