@@ -103,13 +103,13 @@ def document(app: Flask) -> dict[str, Any]:
 
 def _names(app: Flask) -> dict[tuple[str, str], str]:
     """Name each operation after its function, as programs that generate clients like it."""
-    names = {}
+    names: dict[tuple[str, str], str] = {}
     for rule in app.url_map.iter_rules():
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         module, _, function = rule.endpoint.rpartition(".")
         # On a moderator's page there is the same again, and a name is given once.
-        words = ["control"] if module == "controls" else []
-        first, *others = [*words, *function.split("_")]
+        function = f"control_{function}" if module == "controls" else function
+        first, *others = function.split("_")
         name = first + "".join(word.title() for word in others)
         names |= {(path, method.lower()): name for method in rule.methods or ()}
     return names
