@@ -61,6 +61,8 @@ PLACES = (
     ("/metrics", "operation"),
     ("/", "sign-in"),
 )
+# Blueprints behind a personal link that repeat operations of the API.
+OF_A_PAGE = ("controls", "page-waiting")
 _ID = re.compile(r"{\w+}")
 DESCRIPTION = """Consultations over a hospital's own Jitsi Meet.
 
@@ -108,7 +110,7 @@ def _names(app: Flask) -> dict[tuple[str, str], str]:
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         module, _, function = rule.endpoint.rpartition(".")
         # On a moderator's page there is the same again, and a name is given once.
-        function = f"control_{function}" if module == "controls" else function
+        function = f"control_{function}" if module in OF_A_PAGE else function
         first, *others = function.split("_")
         name = first + "".join(word.title() for word in others)
         names |= {(path, method.lower()): name for method in rule.methods or ()}
