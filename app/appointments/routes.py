@@ -151,7 +151,7 @@ def cancel_appointment(
 @requires("appointments:write")
 @idempotent
 @blp.response(200, AppointmentOut)
-def arrive(appointment_id: UUID, *, db: Session, caller: Caller) -> Any:
+def mark_arrived(appointment_id: UUID, *, db: Session, caller: Caller) -> Any:
     """Note that the patient has arrived."""
     arrived = service.arrive(
         db,
@@ -169,7 +169,7 @@ def arrive(appointment_id: UUID, *, db: Session, caller: Caller) -> Any:
 @idempotent
 @blp.response(200, AppointmentOut, description=ROOM_TOLD)
 @blp.alt_response(202, schema=AppointmentOut, description=ROOM_WILL_BE_TOLD)
-def no_show(appointment_id: UUID, *, db: Session, caller: Caller) -> Any:
+def mark_no_show(appointment_id: UUID, *, db: Session, caller: Caller) -> Any:
     """Note that the patient did not come; the session is closed."""
     given_up, order = service.no_show(
         db,

@@ -60,7 +60,9 @@ def enter_emergency(
 @requires("emergency:review")
 @blp.arguments(EmergencyEntryQuery, location="query")
 @blp.response(200, EmergencyEntryPageOut)
-def list_entries(query: dict[str, Any], *, db: Session, caller: Caller) -> Page[EmergencyEntry]:
+def list_emergency_entries(
+    query: dict[str, Any], *, db: Session, caller: Caller
+) -> Page[EmergencyEntry]:
     """List uninvited entries, newest first; `reviewed=false` is the queue."""
     chosen = service.of_organisation(caller.organisation_id)
     if "session_id" in query:
@@ -76,7 +78,7 @@ def list_entries(query: dict[str, Any], *, db: Session, caller: Caller) -> Page[
 @transactional
 @requires("emergency:review")
 @blp.response(200, EmergencyEntryOut)
-def read_entry(entry_id: UUID, *, db: Session, caller: Caller) -> EmergencyEntry:
+def read_emergency_entry(entry_id: UUID, *, db: Session, caller: Caller) -> EmergencyEntry:
     """Read one entry."""
     return service.get(db, organisation_id=caller.organisation_id, entry_id=entry_id)
 
@@ -87,7 +89,7 @@ def read_entry(entry_id: UUID, *, db: Session, caller: Caller) -> EmergencyEntry
 @idempotent
 @blp.arguments(ReviewIn)
 @blp.response(200, EmergencyEntryOut)
-def review_entry(
+def review_emergency_entry(
     body: dict[str, Any], entry_id: UUID, *, db: Session, caller: Caller
 ) -> EmergencyEntry:
     """Sign an entry off as justified or not. Whoever entered cannot review it."""

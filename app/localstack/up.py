@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -130,7 +131,7 @@ waits to be let in: press "Let in" in the doctor's window.
   doctor         {facts["doctor_link"]}
   patient        {facts["patient_link"]}
 
-Today's appointments:
+Today's appointments; their doors open a quarter of an hour before:
 
 {appointments(facts["appointments"])}
 
@@ -149,11 +150,16 @@ Ctrl-C stops everything that was started here. The next start finds the data aga
 def appointments(planned: list[dict[str, str]]) -> str:
     """Return today's appointments, each with both links."""
     return "\n".join(
-        f"  {one['start']}  {one['patient']} with {one['doctor']}\n"
+        f"  {_clock(one['start'])}  {one['patient']} with {one['doctor']}\n"
         f"    doctor       {one['doctor_link']}\n"
         f"    patient      {one['patient_link']}"
         for one in planned
     )
+
+
+def _clock(moment: str) -> str:
+    """Return an appointment's time as the clock on the wall has it."""
+    return f"{datetime.fromisoformat(moment).astimezone():%H:%M}"
 
 
 def example(facts: dict[str, Any]) -> str:

@@ -43,7 +43,7 @@ def list_notifications(
 @idempotent
 @blp.arguments(NotificationIn)
 @blp.response(202, NotificationOut)
-def send_again(
+def resend_notification(
     body: dict[str, Any], session_id: UUID, *, db: Session, caller: Caller
 ) -> Notification:
     """Send a person's invitation once more, with their present link."""

@@ -97,7 +97,7 @@ def read_me(*, db: Session, caller: Caller) -> Any:
 @transactional
 @across_organisations
 @blp.response(200, KeySetOut)
-def jwks(*, db: Session) -> Response:
+def read_jwks(*, db: Session) -> Response:
     """The public keys of Jitsi tokens as a JSON Web Key Set (RFC 7517)."""
     return _cached(json_answer({"keys": [_jwk(key) for key in keys.published(db, now())]}))
 
@@ -106,7 +106,7 @@ def jwks(*, db: Session) -> Response:
 @transactional
 @across_organisations
 @blp.response(200, {"type": "string"}, content_type="application/x-pem-file")
-def key_server(name: str, *, db: Session) -> Response:
+def read_jitsi_key(name: str, *, db: Session) -> Response:
     """One public key under the name Jitsi's key server option asks for."""
     for key in keys.published(db, now()):
         if keys.key_server_name(key.kid) == name:

@@ -39,7 +39,7 @@ def wish_of(request: Request) -> Wish:
     unknown = set(request.query_params) - {"after", "types", "session_id"}
     if unknown:
         name = min(unknown)
-        raise Invalid(f"{name}: Unknown field.", code="invalid_request", field=name)
+        raise Invalid(f"{name}: There is no such field.", code="invalid_request", field=name)
     cursor = request.headers.get("last-event-id") or request.query_params.get("after")
     types = [t for t in request.query_params.get("types", "").split(",") if t]
     if any(name not in PATTERNS for name in types):

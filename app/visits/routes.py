@@ -59,7 +59,7 @@ def end_visit(body: dict[str, Any], appointment_id: UUID, *, db: Session, caller
 @transactional
 @requires("appointments:read")
 @blp.response(200, VisitOut)
-def visit_status(appointment_id: UUID, *, db: Session, caller: Caller) -> Any:
+def read_visit_status(appointment_id: UUID, *, db: Session, caller: Caller) -> Any:
     """Tell how the visit stands, and who is present, late, or waits."""
     return _status(db, caller, appointment_id)
 

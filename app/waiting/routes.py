@@ -60,7 +60,9 @@ def admit_next(session_id: UUID, *, db: Session, caller: Caller) -> dict[str, An
 @requires("rooms:moderate")
 @idempotent
 @blp.response(200, DecidedOut)
-def admit(session_id: UUID, participant_id: UUID, *, db: Session, caller: Caller) -> dict[str, Any]:
+def admit_participant(
+    session_id: UUID, participant_id: UUID, *, db: Session, caller: Caller
+) -> dict[str, Any]:
     """Let a person in for the rest of the session; also one who was denied before."""
     decided, order = service.admit(
         db,
@@ -80,7 +82,7 @@ def admit(session_id: UUID, participant_id: UUID, *, db: Session, caller: Caller
 @idempotent
 @blp.arguments(DenyIn, required=False)
 @blp.response(200, DecidedOut)
-def deny(
+def deny_participant(
     body: dict[str, Any], session_id: UUID, participant_id: UUID, *, db: Session, caller: Caller
 ) -> dict[str, Any]:
     """Do not let a person in. Who was admitted before is put out, and may be admitted again."""

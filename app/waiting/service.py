@@ -235,7 +235,7 @@ def _decide(
     )
     row = db.get(Waiting, participant_id, populate_existing=True)
     if row is None:
-        raise Conflict("This participant does not wait.", code="not_waiting")
+        raise Conflict("This person is not in the waiting room.", code="not_waiting")
     if done:
         actor, type_ = verdict.actor, f"participant.{verdict.state}"
         participants.tell(db, person, type_, actor=actor, now=verdict.at, by=actor.kind)

@@ -63,6 +63,6 @@ def _refuse() -> None:
     taken = {parameter["in"] for parameter in parameters}
     if request.args and "query" not in taken:
         name = next(iter(request.args))
-        raise Invalid(f"{name}: Unknown field.", code="invalid_request", field=name)
+        raise Invalid(f"{name}: There is no such field.", code="invalid_request", field=name)
     if not taken.intersection(BODY):
         refuse_body(request.get_data())

@@ -80,7 +80,7 @@ class StatsOut(Out):
 @blp.route("/health", methods=["GET"])
 @blp.response(200, HealthOut)
 @blp.alt_response(503, schema=HealthOut)
-def health() -> Response:
+def read_health() -> Response:
     """Whether each part answers. 503 only when the service cannot work at all."""
     checks = {name: _check(part) for name, part in current_services().health.items()}
     failed = [name for name, check in checks.items() if check["status"] != "ok"]
@@ -95,14 +95,14 @@ def health() -> Response:
 @transactional
 @requires("operations:read")
 @blp.response(200, StatsOut)
-def stats(*, db: Session, caller: Caller) -> Any:
+def read_stats(*, db: Session, caller: Caller) -> Any:
     """How many of the organisation's rooms have somebody in them."""
     return {"active_rooms": db.execute(ACTIVE_ROOMS).scalar_one(), "timestamp": now()}
 
 
 @blp.route("/metrics", methods=["GET"])
 @blp.response(200, content_type="text/plain")
-def metrics() -> Response:
+def read_metrics() -> Response:
     """Figures for Prometheus, read from the database: the same from every process. With
     METRICS_TOKEN set, only for who sends it as a bearer token."""
     _require_metrics_token()

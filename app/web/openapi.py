@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document: made by flask-smorest from the routes, completed here."""
 
+import re
 from typing import Any
 
 from flask import Flask, current_app
@@ -14,6 +15,55 @@ OPENAPI_CONFIG = {
     "OPENAPI_VERSION": "3.1.0",
 }
 PROBLEM = "application/problem+json"
+# By what an address is about, not by the module that answers; in the order of a working day.
+TAGS = {
+    "sign-in": "Access tokens, who is calling, and public keys",
+    "sessions": "Consultations and emergencies",
+    "participants": "People in a session, and their links",
+    "waiting": "Who waits to be let in",
+    "moderation": "What is done to people in a running call",
+    "attendance": "Who was in the room",
+    "emergencies": "Entering an emergency uninvited",
+    "appointments": "What is planned, and how it went",
+    "visits": "Visits as they happen",
+    "notifications": "Messages to people about a session",
+    "webhooks": "Signed events to an address of yours, what was sent there, and again",
+    "events": "What happened, in an order to follow",
+    "organisation": "The organisation and its rules for visits",
+    "audit": "Who did what, when; reading it is recorded, too",
+    "operation": "How the service is",
+    "links": "What the page behind a personal link asks and does",
+}
+# The first that an address begins with; `*` stands for an id.
+PLACES = (
+    ("/sessions/*/participants/*/mute", "moderation"),
+    ("/sessions/*/participants/*/unmute-request", "moderation"),
+    ("/sessions/*/participants/*/moderator", "moderation"),
+    ("/sessions/*/participants", "participants"),
+    ("/sessions/*/mute", "moderation"),
+    ("/sessions/*/messages", "moderation"),
+    ("/sessions/*/av-moderation", "moderation"),
+    ("/sessions/*/waiting", "waiting"),
+    ("/sessions/*/attendance", "attendance"),
+    ("/sessions/*/emergency-entries", "emergencies"),
+    ("/sessions/*/notifications", "notifications"),
+    ("/sessions", "sessions"),
+    ("/emergency-entries", "emergencies"),
+    ("/appointments", "appointments"),
+    ("/visits", "visits"),
+    ("/webhooks", "webhooks"),
+    ("/events", "events"),
+    ("/organisation", "organisation"),
+    ("/audit", "audit"),
+    ("/j/", "links"),
+    ("/health", "operation"),
+    ("/stats", "operation"),
+    ("/metrics", "operation"),
+    ("/", "sign-in"),
+)
+# Blueprints behind a personal link that repeat operations of the API.
+OF_A_PAGE = ("controls", "page-waiting")
+_ID = re.compile(r"{\w+}")
 DESCRIPTION = """Consultations over a hospital's own Jitsi Meet.
 
 Get a token from `POST /oauth/token`, create a session, invite people; each gets one personal link.
@@ -39,13 +89,37 @@ def document(app: Flask) -> dict[str, Any]:
     spec["info"]["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
     spec["servers"] = [{"url": "/"}]
     spec["components"]["securitySchemes"] = _security()
-    for path in spec["paths"].values():
-        for operation in path.values():
+    spec["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
+    names = _names(app)
+    for path, operations in spec["paths"].items():
+        for method, operation in operations.items():
             if isinstance(operation, dict):
+                operation["operationId"] = names[path, method]
+                operation["tags"] = [_tag(path)]
+                operation["summary"] = " ".join(operation["summary"].split())
                 _describe_errors(operation)
     for response in spec["components"]["responses"].values():
         _as_problem(response)
     return spec
+
+
+def _names(app: Flask) -> dict[tuple[str, str], str]:
+    """Name each operation after its function, as programs that generate clients like it."""
+    names: dict[tuple[str, str], str] = {}
+    for rule in app.url_map.iter_rules():
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        module, _, function = rule.endpoint.rpartition(".")
+        # On a moderator's page there is the same again, and a name is given once.
+        function = f"control_{function}" if module in OF_A_PAGE else function
+        first, *others = function.split("_")
+        name = first + "".join(word.title() for word in others)
+        names |= {(path, method.lower()): name for method in rule.methods or ()}
+    return names
+
+
+def _tag(path: str) -> str:
+    place = _ID.sub("*", path)
+    return next(tag for beginning, tag in PLACES if place.startswith(beginning))
 
 
 def _security() -> dict[str, Any]:

@@ -37,6 +37,14 @@ HTTP_CODES = {
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
     HTTPStatus.PRECONDITION_REQUIRED: "precondition_required",
 }
+# Where werkzeug's own sentence speaks to somebody who typed an address into a browser.
+HTTP_DETAILS = {
+    HTTPStatus.NOT_FOUND: "There is no such address. Ids are UUIDs.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "This address does not take this method; see Allow.",
+}
+# marshmallow's name for what is wrong with an object as a whole.
+WHOLE = "_schema"
+BODY = "body"
 
 
 def register_problems(app: Flask) -> None:
@@ -96,7 +104,8 @@ def from_http(error: HTTPException) -> Response:
         return problem(error.code, "invalid_json", "The body is not valid JSON.")
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     code = HTTP_CODES.get(HTTPStatus(status), f"http_{status}")
-    response = problem(status, code, error.description or HTTPStatus(status).phrase)
+    told = HTTP_DETAILS.get(HTTPStatus(status)) or error.description or HTTPStatus(status).phrase
+    response = problem(status, code, told)
     for name, value in error.get_headers(request.environ):
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value
@@ -109,11 +118,12 @@ def from_validation(error: UnprocessableEntity) -> Response:
     found = list(_flatten(messages))
     if not found:
         return problem(error.code, "invalid_request", error.description or "It was not understood.")
+    first = found[0]
     return problem(
         error.code,
         "invalid_request",
-        f"{found[0]['field']}: {found[0]['message']}",
-        field=found[0]["field"],
+        f"{first['field']}: {first['message']}",
+        field=first["field"],
         errors=found,
     )
 
@@ -162,4 +172,5 @@ def _flatten(messages: Any, path: str = "") -> Any:
             yield from _flatten(value, f"{path}.{key}" if path else f"{key}")
         return
     for message in messages if isinstance(messages, list) else [messages]:
-        yield {"field": path.partition(".")[2] or path, "message": str(message)}
+        where = path.removesuffix(f".{WHOLE}")
+        yield {"field": where.partition(".")[2] or BODY, "message": str(message)}

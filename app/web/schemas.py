@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
@@ -36,6 +36,11 @@ ONE_LINE = Whole(
 
 class In(Schema):
     """Input: an unknown field is an error, so that a typing mistake is not silently ignored."""
+
+    error_messages: ClassVar[dict[str, str]] = {  # type: ignore[misc]
+        "type": "Must be a JSON object.",
+        "unknown": "There is no such field.",
+    }
 
     class Meta:
         unknown = RAISE

@@ -50,7 +50,7 @@ def list_deliveries(
 @requires("webhooks:manage")
 @idempotent
 @blp.response(202, DeliveryOut)
-def redeliver_one(
+def redeliver_event(
     webhook_id: UUID, delivery_id: UUID, *, db: Session, caller: Caller
 ) -> WebhookDelivery:
     """Send one event again, also when it was delivered; before later ones of its session."""
@@ -70,7 +70,7 @@ def redeliver_one(
 @idempotent
 @blp.arguments(RedeliverIn)
 @blp.response(202, RedeliveredOut)
-def redeliver_time(
+def redeliver_events(
     body: dict[str, Any], webhook_id: UUID, *, db: Session, caller: Caller
 ) -> dict[str, int]:
     """Send the events of a time again, in order, also those that were delivered."""
@@ -89,7 +89,7 @@ def redeliver_time(
 @transactional
 @requires("webhooks:manage")
 @blp.response(200, TestOut)
-def send_test(webhook_id: UUID, *, db: Session, caller: Caller) -> dict[str, Any]:
+def test_webhook(webhook_id: UUID, *, db: Session, caller: Caller) -> dict[str, Any]:
     """Send a signed `webhook.test` at once and tell what the receiver did with it."""
     message = redelivery.test_message(
         db,

@@ -72,7 +72,7 @@ def list_webhooks(
 @transactional
 @requires("webhooks:manage")
 @blp.response(200, WebhookOut)
-def get_webhook(webhook_id: UUID, *, db: Session, caller: Caller) -> Any:
+def read_webhook(webhook_id: UUID, *, db: Session, caller: Caller) -> Any:
     """Read one subscription."""
     return with_etag(
         service.get(db, organisation_id=caller.organisation_id, subscription_id=webhook_id)

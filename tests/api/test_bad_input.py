@@ -50,7 +50,7 @@ def test_what_is_no_json_is_refused(alice: Hospital, data: bytes) -> None:
 @pytest.mark.parametrize("data", ["[]", '"text"', "1", "null", "true", "[{}]", "9" * 19])
 def test_json_that_is_no_object_is_refused(alice: Hospital, data: str) -> None:
     """422."""
-    problem(send(alice, data), 422, "invalid_request", "_schema")
+    problem(send(alice, data), 422, "invalid_request", "body")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_person_that_cannot_be_invited_is_refused(
         ({"chat": "yes"}, "permissions.chat"),
         ({"chat": 1}, "permissions.chat"),
         ({"chat": None}, "permissions.chat"),
-        ([], "permissions._schema"),
+        ([], "permissions"),
         (None, "permissions"),
     ],
 )

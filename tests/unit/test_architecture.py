@@ -82,7 +82,7 @@ def test_a_resource_has_the_files_every_resource_has(name: str) -> None:
 def test_every_folder_of_the_service_is_a_known_kind() -> None:
     """A new folder is a decision, so it is made here too."""
     folders = {p.name for p in (ROOT / "app").iterdir() if (p / "__init__.py").exists()}
-    assert folders == {*RESOURCES, "adapters", "db", "localstack", "pages", "stream", "web"}
+    assert folders == {*RESOURCES, "adapters", "cli", "db", "localstack", "pages", "stream", "web"}
 
 
 @pytest.mark.parametrize("name", WITH_ROUTES)

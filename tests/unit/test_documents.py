@@ -145,3 +145,14 @@ def test_links_between_the_pages_lead_somewhere() -> None:
     for source in [repository() / "README.md", *(repository() / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", source.read_text()):
             assert (source.parent / Path(target)).exists(), f"{source.name}: {target}"
+
+
+def test_every_operation_has_a_name_of_its_own_and_a_place_on_the_page() -> None:
+    """Programs that make clients of the document name their functions after it."""
+    document = json.loads(page("openapi.json"))
+    operations = [one for path in document["paths"].values() for one in path.values()]
+    names = [one["operationId"] for one in operations if isinstance(one, dict)]
+    assert len(names) == len(set(names)) > 70
+    assert all(re.fullmatch("[a-z]+([A-Z][a-z]*)*", name) for name in names), names
+    used = {one["tags"][0] for one in operations if isinstance(one, dict)}
+    assert used == {tag["name"] for tag in document["tags"]}

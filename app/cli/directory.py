@@ -1,58 +1,16 @@
-"""`teleconsult organisation show|set` and `teleconsult directory import`."""
+"""`teleconsult directory`."""
 
-import json
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import click
-from marshmallow import ValidationError
 
 from app.appointments import filling
-from app.audit.service import OPERATOR
+from app.cli.context import services, settings, show
 from app.clock import utc_now
-from app.commands import services, settings, show
 from app.db.engine import Database
 from app.directory import service as directory
-from app.organisations import policy_service
-from app.organisations.policy_schemas import OrganisationPatch
-
-
-@click.command("show")
-@click.argument("organisation", type=click.UUID)
-def show_organisation(organisation: UUID) -> None:
-    """Print an organisation with its policy, defaults included."""
-    with services("teleconsult-cli").database.begin() as db:
-        found = policy_service.get(db, organisation_id=organisation)
-        show({**policy_service.shown(found), "id": str(organisation)})
-
-
-@click.command("set")
-@click.argument("organisation", type=click.UUID)
-@click.argument("decisions", nargs=-1, required=True, metavar="FIELD=VALUE...")
-@click.option("--visit-type", help="Only for this kind of visit.")
-def set_policy(organisation: UUID, decisions: tuple[str, ...], visit_type: str | None) -> None:
-    """Decide about visits: late_after_s=600 waiting_room=false reminders_s=[7200].
-
-    Values are JSON, or plain text; null returns to the default.
-    """
-    policy: dict[str, Any] = dict(_decision(one) for one in decisions)
-    if visit_type:
-        policy = {"visit_types": {visit_type: policy}}
-    try:
-        values = OrganisationPatch().load({"policy": policy})
-    except ValidationError as error:
-        raise click.ClickException(json.dumps(error.normalized_messages())) from error
-    with services("teleconsult-cli").database.begin() as db:
-        changed = policy_service.change(
-            db,
-            organisation_id=organisation,
-            version=None,
-            values=values,
-            actor=OPERATOR,
-            now=utc_now(),
-        )
-        show({**policy_service.shown(changed), "id": str(organisation)})
 
 
 @click.group("directory")
@@ -91,7 +49,7 @@ def connect_directory(
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
             raise click.ClickException(f"{url}: this is no http or https address.")
     token = token_file.read().strip() if token_file else ""
-    held = services("teleconsult-cli")
+    held = services()
     with held.database.begin() as db:
         directory.connect(
             db,
@@ -109,16 +67,6 @@ def connect_directory(
 @click.argument("organisation", type=click.UUID)
 def disconnect_directory(organisation: UUID) -> None:
     """Ask and tell the hospital's own services nothing any more; people known here stay."""
-    with services("teleconsult-cli").database.begin() as db:
+    with services().database.begin() as db:
         directory.disconnect(db, organisation_id=organisation, now=utc_now())
     show({"organisation_id": str(organisation)})
-
-
-def _decision(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise click.ClickException(f"{text}: write FIELD=VALUE.")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value
