@@ -7,12 +7,11 @@ name that resolves differently a moment later (DNS rebinding) gains nothing.
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Protocol
+from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -21,6 +20,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from app.adapters.addresses import is_public
+from app.adapters.http_call import Call, shut_down
 from app.errors import Invalid, Unavailable
 
 LONGEST_ANSWER_BYTES = 64 * 1024
@@ -30,55 +30,6 @@ OK, REDIRECT, SERVER_ERROR = 200, 300, 500
 
 class AddressRefused(OSError):
     """The name leads to an address this service must not call."""
-
-
-class HangsUp(Protocol):
-    """A connection that can be ended from another thread."""
-
-    def hang_up(self) -> None:
-        """Shut it down; whoever reads from it finds its end."""
-
-
-class Call:
-    """One request of one thread and the moment it must be over. `connection` is what it uses."""
-
-    def __init__(self, timeout_s: float, *, allow_private: bool) -> None:
-        self.allow_private = allow_private
-        self.deadline = time.monotonic() + timeout_s
-        self.connection: HangsUp | None = None
-        # Of a connection that was let go while its answer is still read (Connection: close).
-        self.twins: list[socket.socket] = []
-        self.is_late = self.is_over = False
-
-    def remaining_s(self) -> float:
-        """Return the seconds left; a little more than none, because zero means 'do not wait'."""
-        return max(0.001, self.deadline - time.monotonic())
-
-    def abort(self) -> None:
-        """End the request from another thread: a receiver that sends a byte now and then would
-        otherwise hold a worker for ever, as every read starts the socket's own timeout anew."""
-        self.is_late = True
-        if self.connection is not None:
-            self.connection.hang_up()
-        for twin in list(self.twins):
-            _shut_down(twin)
-
-    def keep(self, twin: socket.socket) -> None:
-        """Hold on to a connection until the call is over."""
-        self.twins.append(twin)
-        if self.is_late:
-            _shut_down(twin)
-
-    def end(self) -> None:
-        """Let go of everything."""
-        self.is_over = True
-        while self.twins:
-            self.twins.pop().close()
-
-
-def _shut_down(twin: socket.socket) -> None:
-    with suppress(OSError):  # it is closed already
-        twin.shutdown(socket.SHUT_RDWR)
 
 
 _current = threading.local()
@@ -121,7 +72,7 @@ class Guarded(HTTPConnection):
         """Shut the connection down; whoever reads from it finds its end."""
         twin = self._twin
         if twin is not None:
-            _shut_down(twin)
+            shut_down(twin)
 
 
 class GuardedTls(Guarded, HTTPSConnection):

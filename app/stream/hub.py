@@ -13,7 +13,7 @@ from app.events.types import is_among
 # A reader that is this far behind is closed; it comes back by the id of its last event.
 MOST_WAITING = 1000
 MOST_LISTENERS = 5000
-# So that nobody takes the places of all: tabs and devices of one link, programs of one organisation.
+# So that nobody takes the places of all: the tabs of one link, the programs of one organisation.
 MOST_OF_A_LINK = 20
 MOST_OF_AN_ORGANISATION = 2000
 
