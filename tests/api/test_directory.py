@@ -266,4 +266,4 @@ def test_a_comma_asks_for_nobody_else(alice: Hospital, outside: HospitalService)
     """To FHIR `p-77,nobody` means either: the person would be stored under a wrong number."""
     answer = book(alice, patient_reference=f"{NEW_PATIENT},nobody")
     assert 400 <= answer.status_code < 500, answer.text
-    assert f"{NEW_PATIENT}\\,nobody" in outside.asked
+    assert f"Patient?{NEW_PATIENT}\\,nobody" in outside.asked

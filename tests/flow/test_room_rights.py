@@ -348,14 +348,13 @@ def test_nobody_goes_by_another_name(clinic: Clinic) -> None:
     asyncio.run(try_it())
 
 
+STAYS = '<field var="muc#roomconfig_persistentroom"><value>1</value></field>'
 MORE_THAN_OFFERED = {
     "a role alone": (ADMIN, '<item nick="{nick}" role="moderator"/>'),
     "an admin": (ADMIN, '<item jid="{jid}" affiliation="admin"/>'),
     "a room that stays": (
         OWNER,
-        '<x xmlns="jabber:x:data" type="submit"><field var="FORM_TYPE"><value>'
-        "http://jabber.org/protocol/muc#roomconfig</value></field>"
-        '<field var="muc#roomconfig_persistentroom"><value>1</value></field></x>',
+        '<x xmlns="jabber:x:data" type="submit">{stays}</x>',
     ),
 }
 
@@ -369,7 +368,7 @@ def test_a_moderator_makes_nobody_a_moderator_behind_our_back(clinic: Clinic, wi
             namespace, content = MORE_THAN_OFFERED[wish]
             patient = room.clients["patient"]
             bare = patient.jid.partition("/")[0]
-            filled = content.format(nick=patient.nick, jid=bare)
+            filled = content.format(nick=patient.nick, jid=bare, stays=STAYS)
             with pytest.raises(Refused) as refused:
                 await room.order("doctor", namespace, filled)
             assert refused.value.code == "not-offered"
