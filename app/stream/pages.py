@@ -34,7 +34,9 @@ def seat_of(services: Services, code: str, address: str) -> Seat:
         seat = seat_by_code(db, code)
     if seat is None:
         unknown = NotFound("This link is not known.", code="link_unknown")
-        limits.require_few_guesses(services, address)
+        allowance = limits.count_guess(services, address)
+        if allowance is not None and allowance.is_exceeded:
+            raise limits.too_many(allowance)
         exchange.audit_unknown(services, unknown, now=utc_now())
         raise unknown
     return seat
