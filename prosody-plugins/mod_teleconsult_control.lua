@@ -203,7 +203,8 @@ local function on_room_query(event)
 	local node = jid.split(iq.attr.to);
 	local room = find_room(node);
 	if not room then return; end
-	local code, act = rights.against_query(iq.tags[1], conduct.rights(conduct.inside(room, iq.attr.from)));
+	local permissions, role = conduct.rights(conduct.inside(room, iq.attr.from));
+	local code, act = rights.against_query(iq.tags[1], permissions, role, iq.attr.type == "set");
 	if code then return forbid(origin, iq, node, code, act); end
 end
 

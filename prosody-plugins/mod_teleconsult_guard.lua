@@ -1,6 +1,6 @@
 -- What a client in a call sends to the focus, to Jitsi's components and to others, judged by its person's permissions before
--- anybody acts on it; and what moderators' clients order there, told to the service.
--- Load on: the main VirtualHost, with teleconsult_gate.   Events: pre-iq/*, pre-message/*.
+-- anybody acts on it; and what moderators' clients order there, told to the service. A client is shown under its token's name.
+-- Load on: the main VirtualHost, with teleconsult_gate.   Events: pre-iq/*, pre-message/*, pre-presence/*.
 
 local jid = require "util.jid";
 local json = require "util.json";
@@ -68,6 +68,19 @@ local function on_act(session, stanza, act)
 	if deeds[act] and record then deeds[act](stanza, room, who.token_room, record); end
 end
 
+local function nick(name)
+	return st.stanza("nick", { xmlns = "http://jabber.org/protocol/nick" }):text(name);
+end
+
+-- Nobody is taken for the doctor by calling themselves so.
+local function show_true_name(event)
+	local session, stanza = event.origin, event.stanza;
+	if session.type ~= "c2s" or service.is_system(session.full_jid) then return; end
+	local user = session.jitsi_meet_context_user;
+	local name = type(user) == "table" and type(user.name) == "string" and user.name or "";
+	incall.with_true_name(stanza, name, nick);
+end
+
 local function on_stanza(event)
 	local session, stanza = event.origin, event.stanza;
 	if session.type ~= "c2s" or service.is_system(session.full_jid) then return; end
@@ -79,5 +92,10 @@ end
 for _, kind in ipairs({ "iq", "message" }) do
 	for _, target in ipairs({ "host", "bare", "full" }) do
 		module:hook("pre-" .. kind .. "/" .. target, on_stanza, BEFORE_JITSI);
+	end
+end
+for _, kind in ipairs({ "presence", "message" }) do
+	for _, target in ipairs({ "host", "bare", "full" }) do
+		module:hook("pre-" .. kind .. "/" .. target, show_true_name, BEFORE_JITSI);
 	end
 end

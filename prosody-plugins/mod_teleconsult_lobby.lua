@@ -161,16 +161,26 @@ local function look(room)
 	end
 end
 
-local looks = async.runner(function (room) look(room); end, {
+local looks = async.runner(function (room)
+	room.teleconsult_lobby.is_due = nil;
+	look(room);
+end, {
 	error = function (_, problem) module:log("error", "looking after the lobby: %s", problem); end;
 });
+
+-- One look per room waits at a time: while the service does not answer, each takes long, and they would pile up.
+local function look_soon(room)
+	if room.teleconsult_lobby.is_due then return; end
+	room.teleconsult_lobby.is_due = true;
+	looks:run(room);
+end
 
 -- What the other modules ask of the lobby, wherever they run.
 local asked = { host = module.host };
 
 function asked.look(node)
 	local room = room_at(node);
-	if room then looks:run(room); end
+	if room then look_soon(room); end
 end
 
 function asked.of_participant(node, participant_id)
@@ -248,7 +258,7 @@ for _, kind in ipairs({ "message/bare", "message/full", "iq/full" }) do
 end
 
 module:add_timer(ASK_EVERY, function ()
-	for room in muc.live_rooms() do looks:run(room); end
+	for room in muc.live_rooms() do look_soon(room); end
 	return ASK_EVERY;
 end);
 

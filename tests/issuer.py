@@ -173,6 +173,10 @@ def _handler(issuer: Issuer) -> type[BaseHTTPRequestHandler]:
                 self.send_header("Location", "/elsewhere")
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
+                if issuer.fault == "trickle":
+                    for byte in content:
+                        self.wfile.write(bytes([byte]))
+                        time.sleep(0.1)
                 self.wfile.write(content)
             except OSError:  # the caller waits no longer
                 self.close_connection = True

@@ -4,6 +4,7 @@ An issuer's addresses and keys come by discovery and are kept. When it does not 
 goes on working; only a key nobody has seen yet then says "unavailable" instead of "invalid".
 """
 
+import ipaddress
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -137,7 +138,7 @@ class Issuers:
         try:
             about = self._http.get(issuer.rstrip("/") + "/.well-known/openid-configuration")
             discovery = _discovery(issuer, about)
-            keys = _keys(self._http.get(_address(about, "jwks_uri")))
+            keys = _keys(self._http.get(_address(issuer, about, "jwks_uri")))
         except Unavailable:
             return
         known.discovery, known.keys = discovery, keys
@@ -183,17 +184,30 @@ def _discovery(issuer: str, about: Mapping[str, Any]) -> Discovery:
         raise unavailable()
     methods = about.get("token_endpoint_auth_methods_supported")
     return Discovery(
-        authorization_endpoint=_address(about, "authorization_endpoint"),
-        token_endpoint=_address(about, "token_endpoint"),
+        authorization_endpoint=_address(issuer, about, "authorization_endpoint"),
+        token_endpoint=_address(issuer, about, "token_endpoint"),
         auth_methods=tuple(methods) if isinstance(methods, list) else ("client_secret_basic",),
     )
 
 
-def _address(about: Mapping[str, Any], name: str) -> str:
+def _address(issuer: str, about: Mapping[str, Any], name: str) -> str:
+    """Return an address the issuer names. Only one on this machine may name others on it: what it
+    says is called from inside our network."""
     url = about.get(name)
     if not isinstance(url, str) or not is_safe(url):
         raise unavailable()
+    if _is_here(url) and not _is_here(issuer):
+        raise unavailable()
     return url
+
+
+def _is_here(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return address.is_loopback or address.is_link_local or address.is_unspecified
 
 
 def _keys(answer: Mapping[str, Any]) -> dict[str | None, PyJWK]:

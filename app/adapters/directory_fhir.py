@@ -5,6 +5,7 @@ fhir.resources is imported when the first such hospital is met: it costs more th
 tens of megabytes, which a process without one should not pay.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
@@ -47,7 +48,7 @@ class FhirDirectory:
     def find(self, service: OutsideService, *, kind: str, reference: str) -> DirectoryEntry | None:
         """Search by identifier, with or without its system (`system|value`); see the port."""
         name = RESOURCE[kind]
-        path = f"/{name}?identifier={quote(reference, safe='')}"
+        path = f"/{name}?identifier={quote(_literal(reference), safe='')}"
         found = self._http.get(service, path, accept=FHIR_JSON)
         people = [] if found is None else _people(found, name)
         if len(people) > 1:
@@ -60,6 +61,14 @@ class FhirDirectory:
         for resource in (_appointment(status), _encounter(status)):
             path = f"/{resource['resourceType']}?identifier={who}"
             self._http.put(service, path, resource, content_type=FHIR_JSON)
+
+
+def _literal(reference: str) -> str:
+    """Return a reference as FHIR reads it as one value: a comma would ask for either of two people
+    (https://hl7.org/fhir/R4/search.html#escaping). The first bar is between system and value."""
+    system, bar, value = reference.partition("|")
+    parts = (system, value) if bar else (reference,)
+    return bar.join(re.sub(r"([\\,$|])", r"\\\1", part) for part in parts)
 
 
 def _people(content: Any, name: str) -> list[Any]:

@@ -34,6 +34,8 @@ class RestDirectory:
 
     def find(self, service: OutsideService, *, kind: str, reference: str) -> DirectoryEntry | None:
         """GET {base}/{reference}; see `ports.Directory`."""
+        if not _is_a_name(reference):
+            return None
         found = self._http.get(service, f"/{quote(reference, safe='')}")
         if found is None:
             return None
@@ -47,5 +49,13 @@ class RestDirectory:
     def report(self, service: OutsideService, *, kind: str, status: VisitStatus) -> None:
         """PUT {base}/{reference}/visits/{appointment}; see `ports.Directory`."""
         whose = status.patient_reference if kind == "patient" else status.provider_reference
+        if not _is_a_name(whose):
+            raise Invalid("The reference cannot stand in a path.", code="http_404")
         path = f"/{quote(whose, safe='')}/visits/{status.appointment_id}"
         self._http.put(service, path, {name: getattr(status, name) for name in status.__slots__})
+
+
+def _is_a_name(reference: str) -> bool:
+    """Tell whether a reference can be a part of a path: `.` and `..`, however they are encoded,
+    lead to another address of the hospital's service, with our token (RFC 3986, 5.2.4)."""
+    return reference not in (".", "..")

@@ -7,12 +7,11 @@ name that resolves differently a moment later (DNS rebinding) gains nothing.
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Protocol
+from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -21,6 +20,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from app.adapters.addresses import is_public
+from app.adapters.http_call import Call, shut_down
 from app.errors import Invalid, Unavailable
 
 LONGEST_ANSWER_BYTES = 64 * 1024
@@ -30,34 +30,6 @@ OK, REDIRECT, SERVER_ERROR = 200, 300, 500
 
 class AddressRefused(OSError):
     """The name leads to an address this service must not call."""
-
-
-class HangsUp(Protocol):
-    """A connection that can be ended from another thread."""
-
-    def hang_up(self) -> None:
-        """Shut it down; whoever reads from it finds its end."""
-
-
-class Call:
-    """One request of one thread and the moment it must be over. `connection` is what it uses."""
-
-    def __init__(self, timeout_s: float, *, allow_private: bool) -> None:
-        self.allow_private = allow_private
-        self.deadline = time.monotonic() + timeout_s
-        self.connection: HangsUp | None = None
-        self.is_late = False
-
-    def remaining_s(self) -> float:
-        """Return the seconds left; a little more than none, because zero means 'do not wait'."""
-        return max(0.001, self.deadline - time.monotonic())
-
-    def abort(self) -> None:
-        """End the request from another thread: a receiver that sends a byte now and then would
-        otherwise hold a worker for ever, as every read starts the socket's own timeout anew."""
-        self.is_late = True
-        if self.connection is not None:
-            self.connection.hang_up()
 
 
 _current = threading.local()
@@ -89,7 +61,10 @@ class Guarded(HTTPConnection):
     def close(self) -> None:
         """Close both ends of what we hold."""
         twin, self._twin = self._twin, None
-        if twin is not None:
+        call: Call | None = getattr(_current, "call", None)
+        if twin is not None and call is not None and call.connection is self and not call.is_over:
+            call.keep(twin)
+        elif twin is not None:
             twin.close()
         super().close()
 
@@ -97,10 +72,7 @@ class Guarded(HTTPConnection):
         """Shut the connection down; whoever reads from it finds its end."""
         twin = self._twin
         if twin is not None:
-            try:
-                twin.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                return  # it is closed already
+            shut_down(twin)
 
 
 class GuardedTls(Guarded, HTTPSConnection):
@@ -181,8 +153,15 @@ class GuardedSender:
     `no_connection` (nobody listens), `tls_failed` or `address_refused`.
     """
 
-    def __init__(self, *, timeout_s: float, allow_private: bool) -> None:
+    def __init__(
+        self,
+        *,
+        timeout_s: float,
+        allow_private: bool,
+        longest_bytes: int = LONGEST_ANSWER_BYTES,
+    ) -> None:
         self._timeout_s = timeout_s
+        self._longest_bytes = longest_bytes
         self._allow_private = allow_private
         self._threads = threading.local()
 
@@ -191,13 +170,14 @@ class GuardedSender:
         return self._answer("POST", url, body, headers)[0]
 
     def call(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> bytes:
-        """Send one request and return the body of its answer, 64 KiB at most.
+        """Send one request and return the body of its answer, 64 KiB at most
+        unless it was made for longer ones.
 
         Raises:
             Unavailable, Invalid: see `ports.HttpSender`; also Invalid, `answer_too_long`.
         """
         content = self._answer(method, url, body, headers)[1]
-        if len(content) > LONGEST_ANSWER_BYTES:
+        if len(content) > self._longest_bytes:
             raise Invalid("The answer is too long.", code="answer_too_long")
         return content
 
@@ -216,7 +196,7 @@ class GuardedSender:
             )
             with answer:
                 # Read, so that the connection can be used again; a longer answer costs it its own.
-                content = answer.raw.read(LONGEST_ANSWER_BYTES + 1, decode_content=False)
+                content = answer.raw.read(self._longest_bytes + 1, decode_content=False)
                 if call.is_late:
                     raise TimeoutError
         return _accepted(answer), content
@@ -251,6 +231,7 @@ def _translated(call: Call) -> Iterator[Call]:
         raise _refusal(error, call) from None  # the text of the first may hold the address
     finally:
         timer.cancel()
+        call.end()
 
 
 def _refusal(error: Exception, call: Call) -> Invalid | Unavailable:

@@ -1,28 +1,32 @@
 """HTTP to the hospitals' identity providers: short, small, and never redirected."""
 
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from base64 import b64encode
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
-import requests
 
-from app.errors import Unavailable
+from app.adapters.http_guarded import GuardedSender
+from app.errors import Invalid, Unavailable
 
-CONNECT_S = 2.0
-READ_S = 3.0
-# A server that sends a byte now and then keeps no caller longer than this.
+# For all of it: a server that sends a byte now and then keeps no caller longer than this.
 WHOLE_S = 5.0
 LARGEST_BYTES = 262_144
+FORM = "application/x-www-form-urlencoded"
 
 
 class PlainIdentityHttp:
-    """Implements `ports.IdentityHttp`."""
+    """Implements `ports.IdentityHttp`. An issuer may be inside the hospital's own network."""
+
+    def __init__(self, *, whole_s: float = WHOLE_S) -> None:
+        self._sender = GuardedSender(
+            timeout_s=whole_s, allow_private=True, longest_bytes=LARGEST_BYTES
+        )
 
     def get(self, url: str) -> dict[str, Any]:
         """Return the JSON object at an address; see the port."""
-        status, body = self._send("GET", url)
+        status, body = self._send("GET", url, b"", {})
         if status != 200:
             raise _unavailable()
         return body
@@ -31,43 +35,29 @@ class PlainIdentityHttp:
         self, url: str, form: Mapping[str, str], basic: tuple[str, str] | None
     ) -> tuple[int, dict[str, Any]]:
         """Send a form once; see the port."""
-        return self._send("POST", url, data=dict(form), auth=basic)
+        headers = {"Content-Type": FORM}
+        if basic is not None:
+            headers["Authorization"] = f"Basic {b64encode(':'.join(basic).encode()).decode()}"
+        return self._send("POST", url, urlencode(form).encode(), headers)
 
-    def _send(self, method: str, url: str, **options: Any) -> tuple[int, dict[str, Any]]:
-        with _translated(), requests.Session() as session:
-            # Neither a proxy nor a .netrc of the machine: what is sent is a secret.
-            session.trust_env = False
-            with session.request(
-                method,
-                url,
-                headers={"Accept": "application/json"},
-                timeout=(CONNECT_S, READ_S),
-                allow_redirects=False,
-                stream=True,
-                **options,
-            ) as answer:
-                return answer.status_code, _object(answer)
-
-
-def _object(answer: requests.Response) -> dict[str, Any]:
-    deadline = time.monotonic() + WHOLE_S
-    body = bytearray()
-    for piece in answer.iter_content(8192):
-        body += piece
-        if len(body) > LARGEST_BYTES or time.monotonic() > deadline:
+    def _send(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, dict[str, Any]]:
+        try:
+            answer = self._sender.call(method, url, body, {"Accept": "application/json", **headers})
+            value = orjson.loads(answer)
+        except Unavailable as error:
+            raise _unavailable() from error
+        except Invalid as error:
+            kind, _, status = error.code.partition("_")
+            if kind != "http":
+                raise _unavailable() from error
+            return int(status), {}  # what it says to a refusal is of no use
+        except orjson.JSONDecodeError as error:
+            raise _unavailable() from error
+        if not isinstance(value, dict):
             raise _unavailable()
-    value = orjson.loads(bytes(body))
-    if not isinstance(value, dict):
-        raise _unavailable()
-    return value
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (requests.RequestException, ValueError) as error:
-        raise _unavailable() from error
+        return 200, value
 
 
 def _unavailable() -> Unavailable:

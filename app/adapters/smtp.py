@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from email.message import EmailMessage
 from typing import Any
 
-from app.adapters.http_guarded import Call, connect
+from app.adapters.http_call import Call
+from app.adapters.http_guarded import connect
 from app.errors import DomainError, Invalid, Unavailable
 
 PERMANENT = 500

@@ -139,7 +139,10 @@ class Refused:
             _append(db, "participant.refused", person, data, now)
 
     def _where(self) -> dict[str, Any]:
-        return {"act": self.act, "count": self.count} if self.act else {"stage": "room"}
+        if self.act:
+            return {"act": self.act, "count": self.count}
+        # A flood is one entry with its number.
+        return {"stage": "room", **({"count": self.count} if self.count > 1 else {})}
 
 
 @dataclass(frozen=True, slots=True)

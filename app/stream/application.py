@@ -21,9 +21,9 @@ from app.observability import configure_logging
 from app.pages.security import origin
 from app.services import Services
 from app.settings import Settings
-from app.stream.door import REFUSALS, Door, identity
+from app.stream.door import REFUSALS, Door, address_of, identity
 from app.stream.hub import Hub
-from app.stream.pages import StateStream, session_of
+from app.stream.pages import StateStream, seat_of
 from app.stream.reader import FeedReader
 from app.stream.systems import EventStream, wish_of
 from app.wiring import build_services
@@ -42,6 +42,7 @@ class Streams:
         self.services = services
         self.hub = Hub()
         self.door = Door(services)
+        self._proxies = services.settings.trusted_proxies
         # As many as there are connections to the database: nobody waits inside the pool.
         self.threads = ThreadPoolExecutor(
             services.settings.database_pool_size, thread_name_prefix="read"
@@ -61,7 +62,7 @@ class Streams:
     async def events(self, request: Request) -> Response:
         """Push the organisation's events."""
         wish = wish_of(request)
-        caller = await self._do(self.door.admit, *identity(request))
+        caller = await self._do(self.door.admit, *identity(request, proxies=self._proxies))
         stream = EventStream(
             self.services,
             self.hub,
@@ -74,10 +75,10 @@ class Streams:
     async def page(self, request: Request) -> Response:
         """Push the state of the visit behind a personal link."""
         code = request.path_params["code"]
-        session_id = await self._do(session_of, self.services, code)
-        return _push(
-            StateStream(self.services, self.hub, self.threads, code=code, session_id=session_id)
+        seat = await self._do(
+            seat_of, self.services, code, address_of(request, proxies=self._proxies)
         )
+        return _push(StateStream(self.services, self.hub, self.threads, code=code, seat=seat))
 
     async def health(self, _request: Request) -> Response:
         """Whether news of the feed arrive, and how many listen."""

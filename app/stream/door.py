@@ -37,11 +37,19 @@ class Door:
             return admitted(SCOPE)
 
 
-def identity(request: Request) -> tuple[dict[str, str], str]:
+def identity(request: Request, *, proxies: int) -> tuple[dict[str, str], str]:
     """Return what a caller is known by: the token and the address."""
-    names = ("authorization", "x-forwarded-for")
-    headers = {name: request.headers[name] for name in names if name in request.headers}
-    return headers, request.client.host if request.client else ""
+    token = request.headers.get("authorization")
+    return {"authorization": token} if token else {}, address_of(request, proxies=proxies)
+
+
+def address_of(request: Request, *, proxies: int) -> str:
+    """Return where a request comes from: what the outermost of so many proxies of ours wrote, as
+    `ProxyFix` has it for the API. Anybody can write the rest."""
+    told = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
+    if 0 < proxies <= len(told) and told[-proxies].strip():
+        return told[-proxies].strip()
+    return request.client.host if request.client else ""
 
 
 async def refused(_request: Request, error: Exception) -> Response:

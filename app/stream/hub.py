@@ -13,6 +13,9 @@ from app.events.types import is_among
 # A reader that is this far behind is closed; it comes back by the id of its last event.
 MOST_WAITING = 1000
 MOST_LISTENERS = 5000
+# So that nobody takes the places of all: the tabs of one link, the programs of one organisation.
+MOST_OF_A_LINK = 20
+MOST_OF_AN_ORGANISATION = 2000
 
 Key = TypeVar("Key")
 
@@ -56,9 +59,10 @@ class EventListener:
 
 
 class PageListener:
-    """A page that wants to know when anything happens in its session."""
+    """A page that wants to know when anything happens in its session; `link` is whose it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, link: UUID) -> None:
+        self.link = link
         self._changed = asyncio.Event()
 
     def offer(self) -> None:
@@ -105,13 +109,26 @@ class Hub:
                 page.offer()
             self.position = event.position
 
-    def require_room(self) -> None:
-        """Let one more listen.
+    def require_room_for_system(self, organisation_id: UUID) -> None:
+        """Let one more system listen.
 
         Raises:
             Unavailable: the feed was not reached yet, or too many listen.
         """
-        if self.position is None or self.listeners >= MOST_LISTENERS:
+        of_theirs = len(self._systems.get(organisation_id, ()))
+        self._require_room(of_theirs < MOST_OF_AN_ORGANISATION)
+
+    def require_room_for_page(self, session_id: UUID, link: UUID) -> None:
+        """Let one more page listen.
+
+        Raises:
+            Unavailable: see above.
+        """
+        of_theirs = sum(page.link == link for page in self._pages.get(session_id, ()))
+        self._require_room(of_theirs < MOST_OF_A_LINK)
+
+    def _require_room(self, is_fair: bool) -> None:
+        if self.position is None or self.listeners >= MOST_LISTENERS or not is_fair:
             raise Unavailable("Too many listen, or too early; try again.", code="stream_busy")
 
     def join_events(
@@ -128,9 +145,9 @@ class Hub:
         self._systems[organisation_id].add(listener)
         return listener
 
-    def join_session(self, session_id: UUID) -> PageListener:
+    def join_session(self, session_id: UUID, link: UUID) -> PageListener:
         """Add a page."""
-        listener = PageListener()
+        listener = PageListener(link)
         self._pages[session_id].add(listener)
         return listener
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor
-from uuid import UUID
 
 import orjson
 import structlog
@@ -11,9 +10,10 @@ import structlog
 from app.clock import utc_now
 from app.errors import NotFound
 from app.participants import exchange
-from app.participants.seats import seat_by_code
+from app.participants.seats import Seat, seat_by_code
 from app.services import Services
 from app.stream.hub import Hub
+from app.web import limits
 
 log = structlog.get_logger()
 
@@ -23,37 +23,42 @@ LOOK_AGAIN_S = 15.0
 AFTER_TROUBLE_S = 2.0
 
 
-def session_of(services: Services, code: str) -> UUID:
-    """Return the session a link belongs to.
+def seat_of(services: Services, code: str, address: str) -> Seat:
+    """Return the seat a link belongs to.
 
     Raises:
-        NotFound: nobody has such a link; audited.
+        NotFound: nobody has such a link; audited, and counted as in the API.
+        TooMany: this address shows too many of them.
     """
     with services.database.statements() as db:
         seat = seat_by_code(db, code)
     if seat is None:
-        exchange.state(services, code, now=utc_now())
-        raise NotFound("This link is not known.", code="link_unknown")
-    return seat.session_id
+        unknown = NotFound("This link is not known.", code="link_unknown")
+        allowance = limits.count_guess(services, address)
+        if allowance is not None and allowance.is_exceeded:
+            raise limits.too_many(allowance)
+        exchange.audit_unknown(services, unknown, now=utc_now())
+        raise unknown
+    return seat
 
 
 class StateStream:
     """One connection of one page."""
 
     def __init__(
-        self, services: Services, hub: Hub, threads: Executor, *, code: str, session_id: UUID
+        self, services: Services, hub: Hub, threads: Executor, *, code: str, seat: Seat
     ) -> None:
         self._services = services
         self._hub = hub
         self._threads = threads
         self._code = code
-        self._session_id = session_id
-        hub.require_room()
+        self._session_id, self._link = seat.session_id, seat.link_id
+        hub.require_room_for_page(self._session_id, self._link)
 
     async def frames(self) -> AsyncIterator[bytes]:
         """Yield the state, and again whenever it is another one."""
         told = b""
-        listener = self._hub.join_session(self._session_id)
+        listener = self._hub.join_session(self._session_id, self._link)
         try:
             yield OPENING
             while True:

@@ -65,7 +65,7 @@ class EventStream:
         self._threads = threads
         self._organisation_id = organisation_id
         self._wish = wish
-        hub.require_room()
+        hub.require_room_for_system(organisation_id)
 
     async def frames(self) -> AsyncIterator[bytes]:
         """Yield what goes over the wire, until the reader is too slow or the token's time is over.

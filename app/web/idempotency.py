@@ -41,9 +41,9 @@ def idempotent(view: Callable[..., Any]) -> Callable[..., Any]:
         key = request.headers.get("Idempotency-Key")
         if key is None:
             return view(*args, db=db, caller=caller, **kwargs)
-        first = _claim(db, caller.organisation_id, _checked(key))
+        first = _claim(db, caller, _checked(key))
         if first is not None:
-            return _repeat(first)
+            return _repeat(first, caller)
         response = view(*args, db=db, caller=caller, **kwargs)
         _store(db, caller.organisation_id, key, response)
         return response
@@ -61,19 +61,21 @@ def _checked(key: str) -> str:
     return key
 
 
-def _request_hash() -> bytes:
-    head = f"{request.method} {request.full_path}\n".encode()
+def _request_hash(caller: Caller) -> bytes:
+    """Return what a repeat must have in common with the first: also who asks. An answer may hold a
+    link, and is nobody else's for having guessed a key."""
+    head = f"{caller.kind} {caller.subject} {request.method} {request.full_path}\n".encode()
     return sha256(head + request.get_data(cache=True)).digest()
 
 
-def _claim(db: Session, organisation_id: UUID, key: str) -> IdempotencyKey | None:
+def _claim(db: Session, caller: Caller, key: str) -> IdempotencyKey | None:
     """Take the key for this request, or return the row of the request that had it first."""
     claimed = db.execute(
         insert(IdempotencyKey)
         .values(
-            organisation_id=organisation_id,
+            organisation_id=caller.organisation_id,
             key=key,
-            request_hash=_request_hash(),
+            request_hash=_request_hash(caller),
             created_at=now(),
         )
         .on_conflict_do_nothing()
@@ -83,13 +85,13 @@ def _claim(db: Session, organisation_id: UUID, key: str) -> IdempotencyKey | Non
         return None
     return db.scalars(
         select(IdempotencyKey).where(
-            IdempotencyKey.organisation_id == organisation_id, IdempotencyKey.key == key
+            IdempotencyKey.organisation_id == caller.organisation_id, IdempotencyKey.key == key
         )
     ).one()
 
 
-def _repeat(first: IdempotencyKey) -> Response:
-    if first.request_hash != _request_hash():
+def _repeat(first: IdempotencyKey, caller: Caller) -> Response:
+    if first.request_hash != _request_hash(caller):
         raise Conflict(
             "This Idempotency-Key was used for another request; use a new one.",
             code="idempotency_key_reused",

@@ -1,11 +1,12 @@
 local attempts = dofile("teleconsult/attempts.lib.lua");
 
 describe("attempts", function ()
-	local told, due, tried;
+	local told, due, tried, now;
 
 	before_each(function ()
-		told, due = {}, {};
-		tried = attempts.new({ entries = {}; timer = function (_, callback) table.insert(due, callback); end });
+		told, due, now = {}, {}, 0;
+		local function clock() return now; end
+		tried = attempts.new({ entries = {}; now = clock; timer = function (_, callback) table.insert(due, callback); end });
 	end);
 
 	local function try(times, key)
@@ -24,6 +25,20 @@ describe("attempts", function ()
 		try(attempts.BURST);
 		the_minute_is_over();
 		assert.same({ 1, 1, 1, 1, 1 }, told);
+	end);
+
+	it("are told one by one up to the number that is given", function ()
+		for _ = 1, 9 do tried:add("a", function (count) table.insert(told, count); end, 7); end
+		the_minute_is_over();
+		assert.same({ 1, 1, 1, 1, 1, 1, 1, 2 }, told);
+	end);
+
+	it("are told again when a reload took the end of their minute along", function ()
+		try(attempts.BURST + 3);
+		due, now = {}, 3 * attempts.WINDOW;
+		try(1);
+		the_minute_is_over();
+		assert.same({ 1, 1, 1, 1, 1, 1, 3 }, told);
 	end);
 
 	it("are told as one number when they are a flood", function ()

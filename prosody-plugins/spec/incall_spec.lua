@@ -120,3 +120,31 @@ describe("incall.against", function ()
 		end
 	end);
 end);
+
+describe("incall.with_true_name", function ()
+	local function make(name) return { name = "nick"; text = name }; end
+
+	-- as util.stanza does it
+	local function stanza(kind, ...)
+		return {
+			name = kind; tags = { ... };
+			maptags = function (self, change)
+				local kept = {};
+				for _, child in ipairs(self.tags) do table.insert(kept, change(child)); end
+				self.tags = kept;
+				return self;
+			end;
+		};
+	end
+
+	it("shows a person under the token's name, whatever their client says", function ()
+		local said = stanza("presence", { name = "x" }, { name = "nick"; text = "Dr. House" }, { name = "identity" });
+		assert.same({ { name = "x" }, { name = "nick"; text = "Lee" } }, incall.with_true_name(said, "Lee", make).tags);
+		assert.same({}, incall.with_true_name(stanza("presence", { name = "nick" }), "", make).tags);
+	end);
+
+	it("takes every name off a message", function ()
+		local said = stanza("message", { name = "nick" }, { name = "body" }, { name = "display-name" });
+		assert.same({ { name = "body" } }, incall.with_true_name(said, "Lee", make).tags);
+	end);
+end);

@@ -49,4 +49,42 @@ describe("rights.against_query", function ()
 		assert.equal("end-not-allowed", rights.against_query(with("destroy"), { moderate = true }, "moderator"));
 		assert.equal("end-not-allowed", rights.against_query(with("x", "destroy"), {}, "moderator"));
 	end);
+
+	local function item(attr)
+		return { tags = { { name = "item"; attr = attr; tags = {} } } };
+	end
+
+	it("lets moderators do to people what Jitsi's clients do, and the service hears of", function ()
+		local offered = { { role = "none" }, { affiliation = "owner" }, { affiliation = "member" }, { affiliation = "outcast" } };
+		for _, attr in ipairs(offered) do
+			assert.is_nil(rights.against_query(item(attr), {}, "moderator", true));
+		end
+		local others = {
+			{ role = "moderator" }, { role = "visitor" }, { affiliation = "admin" }, { role = "none"; affiliation = "admin" },
+		};
+		for _, attr in ipairs(others) do
+			assert.equal("not-offered", (rights.against_query(item(attr), {}, "moderator", true)));
+		end
+		assert.is_nil(rights.against_query(item({ affiliation = "admin" }), {}, "moderator", false), "a list may be read");
+	end);
+
+	local function form(settings)
+		local x = { name = "x"; attr = {}; tags = {} };
+		for name, text in pairs(settings) do
+			local value = { name = "value"; attr = {}; tags = {}; get_text = function () return text; end };
+			table.insert(x.tags, { name = "field"; attr = { var = name }; tags = { value } });
+		end
+		return { tags = { x } };
+	end
+
+	it("lets moderators set what Jitsi's clients set, and no more", function ()
+		local ours = { FORM_TYPE = "any"; ["muc#roomconfig_roomsecret"] = "s"; ["muc#roomconfig_membersonly"] = "1" };
+		assert.is_nil(rights.against_query(form(ours), {}, "moderator", true));
+		assert.is_nil(rights.against_query(form({ ["muc#roomconfig_whois"] = "anyone" }), {}, "moderator", true));
+		local hidden = form({ ["muc#roomconfig_whois"] = "moderators" });
+		assert.equal("not-offered", (rights.against_query(hidden, {}, "moderator", true)));
+		for _, name in ipairs({ "muc#roomconfig_persistentroom", "muc#roomconfig_publicroom", "muc#roomconfig_moderatedroom" }) do
+			assert.equal("not-offered", (rights.against_query(form({ [name] = "1" }), {}, "moderator", true)), name);
+		end
+	end);
 end);

@@ -14,11 +14,12 @@ function attempts.new(deps)
 	return setmetatable(deps, Attempts);
 end
 
--- tell(count): puts that many on record in one entry
-function Attempts:add(key, tell)
+-- tell(count): puts that many on record in one entry; burst: how many are told one by one, 5 unless given
+function Attempts:add(key, tell, burst)
 	local entry = self.entries[key];
-	if not entry then
-		entry = { seen = 0; held = 0 };
+	-- a reload of the module takes the timer along that would have ended this minute
+	if not entry or self.now() - entry.began > 2 * attempts.WINDOW then
+		entry = { seen = 0; held = entry and entry.held or 0; began = self.now() };
 		self.entries[key] = entry;
 		self.timer(attempts.WINDOW, function ()
 			self.entries[key] = nil;
@@ -26,7 +27,7 @@ function Attempts:add(key, tell)
 		end);
 	end
 	entry.seen, entry.tell = entry.seen + 1, tell;
-	if entry.seen <= attempts.BURST then return tell(1); end
+	if entry.seen <= (burst or attempts.BURST) then return tell(1); end
 	entry.held = entry.held + 1;
 end
 

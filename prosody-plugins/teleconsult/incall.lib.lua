@@ -103,4 +103,15 @@ function incall.of_presence(presence, decode)
 	return nil;
 end
 
+-- What clients show as somebody's name, wherever its sender puts it. Jitsi's clients look at the element's name only.
+local NAMES = { nick = true; ["display-name"] = true; identity = true };
+
+-- The stanza with the name its person has here, and no other; a message carries none. name: "" when the token says none.
+function incall.with_true_name(stanza, name, make)
+	return stanza:maptags(function (child)
+		if not NAMES[child.name] then return child; end
+		return child.name == "nick" and stanza.name == "presence" and name ~= "" and make(name) or nil;
+	end);
+end
+
 return incall;

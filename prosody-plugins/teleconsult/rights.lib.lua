@@ -30,11 +30,52 @@ local function act_of(query)
 	return item.attr.affiliation and "affiliation" or "role";
 end
 
--- The same for a query of muc#admin or muc#owner.
-function rights.against_query(query, permissions, role)
+-- Jitsi's clients make an owner of somebody or take it back, and put people out. Anything else that XEP-0045 lets a moderator
+-- do to a person makes a moderator whom the service does not hear of: the role alone, or the affiliation "admin".
+local AFFILIATIONS = { owner = true; member = true; none = true; outcast = true };
+
+-- And they set a password or close the room. A room that is kept, listed, or hides who is the focus is none of ours any more.
+local SETTINGS = {
+	["FORM_TYPE"] = true;
+	["muc#roomconfig_lobbypassword"] = true;
+	["muc#roomconfig_membersonly"] = true;
+	["muc#roomconfig_passwordprotectedroom"] = true;
+	["muc#roomconfig_roomsecret"] = true;
+	["muc#roomconfig_whois"] = "anyone";
+};
+
+local function value_of(field)
+	local value = field.tags[1];
+	return value and #field.tags == 1 and value:get_text() or nil;
+end
+
+local function is_offered_form(form)
+	for _, field in ipairs(form.tags) do
+		local allowed = field.name ~= "field" or SETTINGS[field.attr.var];
+		if not allowed or (type(allowed) == "string" and value_of(field) ~= allowed) then return false; end
+	end
+	return true;
+end
+
+local function is_offered(query)
+	for _, child in ipairs(query.tags) do
+		if child.name == "item" then
+			local wish = child.attr;
+			if wish.role and wish.role ~= "none" then return false; end
+			if wish.affiliation and not AFFILIATIONS[wish.affiliation] then return false; end
+		elseif child.name == "x" and not is_offered_form(child) then
+			return false;
+		end
+	end
+	return true;
+end
+
+-- The same for a query of muc#admin or muc#owner; is_set: whether it changes anything.
+function rights.against_query(query, permissions, role, is_set)
 	-- configuring the room comes with moderating it; closing it for everybody does not
 	if destroys(query) and not permissions.end_session then return "end-not-allowed", "end"; end
 	if role ~= "moderator" then return "not-moderator", act_of(query); end
+	if is_set and not is_offered(query) then return "not-offered", act_of(query); end
 	return nil;
 end
 

@@ -18,6 +18,7 @@ local uuid = require "util.uuid";
 
 local admission = module:require "teleconsult/admission";
 local api = module:require "teleconsult/api";
+local attempts = module:require "teleconsult/attempts";
 local events = module:require "teleconsult/events";
 local occupancy = module:require "teleconsult/occupancy";
 local person = module:require "teleconsult/person";
@@ -27,6 +28,8 @@ local wire = module:require "teleconsult/wire";
 
 local ENDED_ROOMS = 1000; -- remembered at most
 local KEPT_OUT = 10000; -- the same
+-- Refused entries a minute that are told one by one: of one person, whose client tries again by itself, and of all strangers.
+local ENTRIES_OF_ONE, ENTRIES_OF_ALL = 20, 100;
 
 local function constant_time_equals(a, b)
 	if hashes.equals then return hashes.equals(a, b); end
@@ -187,15 +190,25 @@ function service.lobby_of(room_jid)
 	return lobby and jid.join(jid.node(room_jid), lobby.host);
 end
 
--- Report a refusal that the API did not decide itself (those it records on its own).
+service.state.attempts = service.state.attempts or {};
+local tried = attempts.new({ entries = service.state.attempts; now = time.monotonic; timer = add_timer });
+
+-- Report a refusal that the API did not decide itself (those it records on its own); a flood of the same is one entry.
 -- node: "" when no room of ours was named. room, who, full_jid: nil when there is none.
 function service.tell_refused(node, room, who, code, full_jid)
 	local outbox = service.state.outbox;
 	if not outbox or service.is_health_check(node) then return; end
-	outbox:push_if_roomy(function ()
-		local connection = full_jid and connection_of(full_jid);
-		return service.shapes:refused(node, room and room.teleconsult, who and who.participant_id, code, connection);
-	end);
+	local participant_id = who and who.participant_id;
+	-- without the room: its name is whatever the client wrote
+	local key = table.concat({ participant_id or "", code, "entry" }, " ");
+	tried:add(key, function (count)
+		outbox:push_if_roomy(function ()
+			local connection = full_jid and connection_of(full_jid);
+			local event = service.shapes:refused(node, room and room.teleconsult, participant_id, code, connection);
+			if count > 1 then event.count = count; end
+			return event;
+		end);
+	end, participant_id and ENTRIES_OF_ONE or ENTRIES_OF_ALL);
 end
 
 return service;

@@ -248,3 +248,22 @@ def test_the_token_is_not_in_the_database_as_it_is(
     assert row.token is not None
     assert b"opensesame" not in row.token
     assert "opensesame" not in repr(directory.outside(services, row, "patient"))
+
+
+@pytest.mark.parametrize("protocol", ["rest"], indirect=True)
+@pytest.mark.parametrize("reference", [".", ".."])
+def test_a_reference_leads_to_no_other_address(
+    alice: Hospital, outside: HospitalService, reference: str
+) -> None:
+    """`/base/..` is the address above, which would get our token for that service."""
+    answer = book(alice, patient_reference=reference)
+    assert 400 <= answer.status_code < 500, answer.text
+    assert not [one for one in outside.asked if one != NEW_DOCTOR]
+
+
+@pytest.mark.parametrize("protocol", ["fhir"], indirect=True)
+def test_a_comma_asks_for_nobody_else(alice: Hospital, outside: HospitalService) -> None:
+    """To FHIR `p-77,nobody` means either: the person would be stored under a wrong number."""
+    answer = book(alice, patient_reference=f"{NEW_PATIENT},nobody")
+    assert 400 <= answer.status_code < 500, answer.text
+    assert f"Patient?{NEW_PATIENT}\\,nobody" in outside.asked

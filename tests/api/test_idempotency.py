@@ -1,6 +1,7 @@
 """`Idempotency-Key`: a write that is repeated happens once and answers as it did."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from threading import Barrier
 from typing import Any
@@ -13,6 +14,7 @@ from werkzeug.test import TestResponse
 from app.adapters.memory import MemoryRooms
 from app.clock import utc_now
 from app.services import Services
+from app.web.auth import issue_token
 from app.web.models import IdempotencyKey
 from tests.api.hospital import Hospital
 from tests.api.records import alter, code_of, orders_of, types_of
@@ -83,6 +85,26 @@ def test_another_hospitals_key_is_its_own(
     his = charlie.post("/sessions", json={}, headers=key)
     assert (his.status_code, "Idempotency-Replayed" in his.headers) == (201, False)
     assert his.get_json()["id"] != hers.get_json()["id"]
+
+
+def test_another_programs_key_opens_nothing(
+    alice: Hospital, services: Services, key: dict[str, str]
+) -> None:
+    """The same request with the same key, of the same hospital: the first answer holds a link that
+    was given to the first alone."""
+    session = alice.new_session()["id"]
+    hers = invite(alice, session, key)
+    token = issue_token(
+        client_id=uuid4(),
+        organisation_id=alice.organisation_id,
+        scopes=["participants:write"],
+        secret=services.settings.api_token_secret[0],
+        ttl_s=60,
+        now=utc_now(),
+    )
+    theirs = invite(replace(alice, token=token), session, key)
+    assert (theirs.status_code, theirs.get_json()["code"]) == (409, "idempotency_key_reused")
+    assert hers.get_json()["link"] not in theirs.get_data(as_text=True)
 
 
 def test_simultaneous_repeats_have_one_effect(

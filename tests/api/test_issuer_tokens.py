@@ -16,14 +16,17 @@ from werkzeug.test import TestResponse
 
 from app.access import issuers, service
 from app.access.scopes import SCOPE_SETS
+from app.adapters.identity_http import PlainIdentityHttp
 from app.clock import utc_now
-from app.errors import Conflict
+from app.errors import Conflict, Unavailable
 from app.localstack.process import wait_until
 from app.services import Services
 from tests.api.hospital import Hospital
 from tests.api.records import audit_of
 from tests.api.vouching import Clock, process_at, vouch
 from tests.issuer import GARBAGE, LIES, Issuer
+
+ELSEWHERE = "https://issuer.example"
 
 
 @pytest.fixture
@@ -325,3 +328,38 @@ def test_our_own_tokens_need_no_issuer(api: Flask, issuer: Issuer, alice: Hospit
     """Programs go on while the hospital's sign-in is down."""
     issuer.stop()
     assert replace(alice, app=api).get("/sessions").status_code == 200
+
+
+def test_an_issuer_that_sends_a_byte_now_and_then_keeps_nobody(issuer: Issuer) -> None:
+    """Each byte comes in time; it is the whole answer that takes too long. All callers of an
+    issuer wait for one question, so one issuer could hold every thread of the API."""
+    issuer.fault = "trickle"
+    began = time.monotonic()
+    with pytest.raises(Unavailable):
+        PlainIdentityHttp(whole_s=0.5).get(f"{issuer.url}/.well-known/openid-configuration")
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "169.254.169.254"])
+@pytest.mark.parametrize("name", ["jwks_uri", "token_endpoint", "authorization_endpoint"])
+def test_an_issuer_elsewhere_names_no_address_on_our_own_machine(name: str, host: str) -> None:
+    """What it names, we call from inside."""
+
+    class Elsewhere:
+        def __init__(self) -> None:
+            self.asked: list[str] = []
+
+        def get(self, url: str) -> dict[str, Any]:
+            self.asked.append(url)
+            names = ("jwks_uri", "token_endpoint", "authorization_endpoint")
+            here = f"https://{host}/x"
+            about = {one: here if one == name else f"{ELSEWHERE}/{one}" for one in names}
+            return {"issuer": ELSEWHERE, "keys": [], **about}
+
+        def post_form(self, *_: Any) -> tuple[int, dict[str, Any]]:
+            raise AssertionError("nobody signs in")
+
+    http = Elsewhere()
+    with pytest.raises(Unavailable):
+        issuers.Issuers(http).discovery(ELSEWHERE)
+    assert not [url for url in http.asked if host in url]

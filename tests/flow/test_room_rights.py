@@ -317,3 +317,60 @@ def test_an_answer_of_ours_is_no_question_to_us(clinic: Clinic) -> None:
     answer = requests.post(url, data=b"{}", headers=headers, timeout=10)
 
     assert (answer.status_code, answer.json()["code"]) == (401, "room_signature_invalid")
+
+
+# --- names and settings
+
+NICK = "http://jabber.org/protocol/nick"
+
+
+def test_nobody_goes_by_another_name(clinic: Clinic) -> None:
+    """A patient's client may write what it likes: the others are shown the name of the token."""
+
+    async def try_it() -> None:
+        async with room_of(clinic) as room:
+            patient, doctor = room.clients["patient"], room.clients["doctor"]
+            address = room_jid(room.name, patient.nick)
+            said = f'<nick xmlns="{NICK}">Dr. House</nick><nick>Dr. House</nick><here/>'
+            await patient.send(f'<presence to="{address}">{said}</presence>')
+            seen = await doctor.until(
+                lambda one: (
+                    one.get("from") == address and one.find("{jabber:client}here") is not None
+                )
+            )
+            names_shown = [e.text for e in seen.iter() if e.tag.endswith("}nick")]
+            assert names_shown
+            assert set(names_shown) == {room.guests["patient"].claims["context"]["user"]["name"]}
+            message = await room.say("patient", f'{BODY}<nick xmlns="{NICK}">Dr. House</nick>')
+            heard = await doctor.until(lambda one: one.get("id") == message)
+            assert heard.find(f"{{{NICK}}}nick") is None
+
+    asyncio.run(try_it())
+
+
+STAYS = '<field var="muc#roomconfig_persistentroom"><value>1</value></field>'
+MORE_THAN_OFFERED = {
+    "a role alone": (ADMIN, '<item nick="{nick}" role="moderator"/>'),
+    "an admin": (ADMIN, '<item jid="{jid}" affiliation="admin"/>'),
+    "a room that stays": (
+        OWNER,
+        '<x xmlns="jabber:x:data" type="submit">{stays}</x>',
+    ),
+}
+
+
+@pytest.mark.parametrize("wish", MORE_THAN_OFFERED)
+def test_a_moderator_makes_nobody_a_moderator_behind_our_back(clinic: Clinic, wish: str) -> None:
+    """The service would not hear of a role without its affiliation, or of an `admin`."""
+
+    async def try_it() -> None:
+        async with room_of(clinic) as room:
+            namespace, content = MORE_THAN_OFFERED[wish]
+            patient = room.clients["patient"]
+            bare = patient.jid.partition("/")[0]
+            filled = content.format(nick=patient.nick, jid=bare, stays=STAYS)
+            with pytest.raises(Refused) as refused:
+                await room.order("doctor", namespace, filled)
+            assert refused.value.code == "not-offered"
+
+    asyncio.run(try_it())

@@ -1,0 +1,64 @@
+"""Nobody takes the places of all in the streams, and addresses are those the API counts by."""
+
+from uuid import uuid4
+
+import pytest
+from starlette.requests import Request
+
+from app.errors import Unavailable
+from app.stream.door import address_of, identity
+from app.stream.hub import MOST_OF_A_LINK, MOST_OF_AN_ORGANISATION, Hub
+
+
+def request(*forwarded: str, **headers: str) -> Request:
+    """A request that came over a proxy at 10.0.0.1."""
+    lines = [(b"x-forwarded-for", each.encode()) for each in forwarded]
+    lines += [(name.encode(), value.encode()) for name, value in headers.items()]
+    return Request({"type": "http", "headers": lines, "client": ("10.0.0.1", 1)})
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "address"),
+    [
+        (0, ("6.6.6.6",), "10.0.0.1"),
+        (1, ("6.6.6.6, 7.7.7.7",), "7.7.7.7"),
+        (1, ("6.6.6.6", "7.7.7.7"), "7.7.7.7"),
+        (2, ("6.6.6.6, 7.7.7.7, 8.8.8.8",), "7.7.7.7"),
+        (2, ("7.7.7.7",), "10.0.0.1"),
+        (1, (), "10.0.0.1"),
+    ],
+)
+def test_only_our_own_proxies_are_believed(
+    proxies: int, forwarded: tuple[str, ...], address: str
+) -> None:
+    """A client writes whatever it likes on the left."""
+    assert address_of(request(*forwarded), proxies=proxies) == address
+
+
+def test_a_cookie_opens_no_stream() -> None:
+    """Only a token does."""
+    headers, _ = identity(request(cookie="a=b", authorization="Bearer t"), proxies=0)
+    assert headers == {"authorization": "Bearer t"}
+
+
+def test_one_link_leaves_places_for_others() -> None:
+    """However many tabs a person opens."""
+    hub, session, mine = Hub(), uuid4(), uuid4()
+    hub.begin(0)
+    pages = [hub.join_session(session, mine) for _ in range(MOST_OF_A_LINK)]
+    with pytest.raises(Unavailable):
+        hub.require_room_for_page(session, mine)
+    hub.require_room_for_page(session, uuid4())
+    hub.leave_session(session, pages[0])
+    hub.require_room_for_page(session, mine)
+
+
+def test_one_organisation_leaves_places_for_others() -> None:
+    """However many programs it runs."""
+    hub, mine = Hub(), uuid4()
+    hub.begin(0)
+    for _ in range(MOST_OF_AN_ORGANISATION):
+        hub.join_events(mine, after=None, types=(), session_id=None)
+    with pytest.raises(Unavailable):
+        hub.require_room_for_system(mine)
+    hub.require_room_for_system(uuid4())
