@@ -132,7 +132,6 @@ def _gets(lab: Lab) -> list[tuple[str, list[str]]]:
     ids = [row["id"] for row in rows]
     today = utc_now().date().isoformat()
     day = f"/appointments?day={today}"
-    ago = (utc_now() - timedelta(hours=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
     return [
         ("session read", [f"/sessions/{i}" for i in ids]),
         ("list page", ["/sessions"]),
@@ -157,15 +156,7 @@ def _gets(lab: Lab) -> list[tuple[str, list[str]]]:
             "appointments of a doctor, scheduled",
             [f"/appointments?status=scheduled&provider_id={r['provider']}" for r in rows],
         ),
-        ("audit page", ["/audit"]),
-        ("audit page, a session", [f"/audit?session_id={i}" for i in ids]),
-        ("audit page, a person", [f"/audit?participant_id={row['person']}" for row in rows]),
-        ("audit page, an action", ["/audit?action=session.ended"]),
-        ("audit page, an action never seen", ["/audit?action=client.revoked"]),
-        ("audit page, refusals", ["/audit?outcome=refused"]),
-        ("audit page, a client", [f"/audit?actor_id={one['client']}"]),
-        ("audit page, operators", ["/audit?actor_kind=operator"]),
-        ("audit page, a day", [f"/audit?since={ago}"]),
+        *_audit_gets(rows),
         ("webhook log", [f"/webhooks/{one['webhook']}/deliveries"]),
         ("webhook log, failed", [f"/webhooks/{one['webhook']}/deliveries?state=failed"]),
         ("/stats", ["/stats"]),
@@ -173,7 +164,22 @@ def _gets(lab: Lab) -> list[tuple[str, list[str]]]:
     ]
 
 
-# From all of the years, along the primary key.
+def _audit_gets(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    ago = (utc_now() - timedelta(hours=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return [
+        ("audit page", ["/audit"]),
+        ("audit page, a session", [f"/audit?session_id={row['id']}" for row in rows]),
+        ("audit page, a person", [f"/audit?participant_id={row['person']}" for row in rows]),
+        ("audit page, an action", ["/audit?action=session.ended"]),
+        ("audit page, an action never seen", ["/audit?action=client.revoked"]),
+        ("audit page, refusals", ["/audit?outcome=refused"]),
+        ("audit page, a client", [f"/audit?actor_id={rows[0]['client']}"]),
+        ("audit page, operators", ["/audit?actor_kind=operator"]),
+        ("audit page, a day", [f"/audit?since={ago}"]),
+    ]
+
+
+# From all of the years, by their references.
 DRAWN = """
     SELECT s.id::text, s.reference, s.created_at, a.provider_id::text AS provider,
       a.patient_id::text AS patient, e.position, c.id::text AS client, w.id::text AS webhook,
