@@ -48,7 +48,9 @@ RELAY_LOCK = 7_230_902  # any number, the same for every relay
 # One relay at a time: two could make the deliveries of a session in the wrong order.
 LOCK = text("SELECT pg_try_advisory_xact_lock(:key)")
 CLAIM = text("SELECT * FROM teleconference.claim_events(:limit, :now)")  # see migration 0050
-PURGE = text("SELECT teleconference.purge_expired(:now), teleconference.purge_staff_sessions(:now)")
+PURGED_AT_ONCE = 1000
+PURGE = text("SELECT teleconference.purge_expired(:now, :limit)")
+PURGE_SIGN_INS = text("SELECT teleconference.purge_staff_sessions(:now)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +127,13 @@ class Relay:
             self._wake(job, [one.id for one in messages if one.channel == channel])
 
     def _purge(self) -> None:
-        with self._services.database.begin() as db:
-            db.execute(PURGE, {"now": utc_now()})
+        database, now = self._services.database, utc_now()
+        with database.begin() as db:
+            db.execute(PURGE_SIGN_INS, {"now": now})
+        while not self._stop.is_set():
+            with database.begin() as db:
+                if purge_expired(db, now=now) < PURGED_AT_ONCE:
+                    return
 
     def _count_stays(self) -> None:
         """Add finished stays up; one batch at a time, so that events wait for none of it."""
@@ -164,6 +171,11 @@ def relay_events(
         planning.make(db, events, available=available, now=now),
         reports.make(db, events, now=now),
     )
+
+
+def purge_expired(db: Session, *, now: datetime) -> int:
+    """Delete a batch of answers and ids kept long enough; return how many one table lost."""
+    return int(db.scalar(PURGE, {"now": now, "limit": PURGED_AT_ONCE}) or 0)
 
 
 def _claim(db: Session, *, limit: int, now: datetime) -> Sequence[Any]:

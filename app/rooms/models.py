@@ -17,7 +17,7 @@ class RoomEvent(Base):
     __tablename__ = "room_events"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    received_at: Mapped[datetime]
+    received_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class AvModeration(Base):

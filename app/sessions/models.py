@@ -21,6 +21,22 @@ class CareSession(Base):
         Index("ix_sessions_page", "organisation_id", "created_at", "id"),
         Index("ix_sessions_reference", "organisation_id", "reference"),
         Index("ix_sessions_state_page", "organisation_id", "state", "created_at", "id"),
+        # Few sessions are emergencies, and who looks for them should not read all others.
+        Index(
+            "ix_sessions_emergency_page",
+            "organisation_id",
+            "created_at",
+            "id",
+            postgresql_where=text("kind = 'emergency'"),
+        ),
+        Index(
+            "ix_sessions_emergency_state_page",
+            "organisation_id",
+            "state",
+            "created_at",
+            "id",
+            postgresql_where=text("kind = 'emergency'"),
+        ),
         Index("ix_sessions_due", "due_at", "id", postgresql_where=text("due_at IS NOT NULL")),
     )
 

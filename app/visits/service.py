@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, and_, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -125,6 +125,8 @@ def status(
 def _people(db: Session, session_id: UUID) -> list[Person]:
     """Return everybody not removed, with since when they are inside and whether they ever were."""
     here = func.min(Attendance.joined_at).filter(Attendance.left_at.is_(None))
+    # By session as well: only by that stays are found without reading all there ever were.
+    theirs = and_(Attendance.participant_id == Participant.id, Attendance.session_id == session_id)
     query = (
         select(
             Participant.id,
@@ -132,7 +134,7 @@ def _people(db: Session, session_id: UUID) -> list[Person]:
             here.label("since"),
             (func.count(Attendance.id) > 0).label("has_come"),
         )
-        .outerjoin(Attendance, Attendance.participant_id == Participant.id)
+        .outerjoin(Attendance, theirs)
         .where(Participant.session_id == session_id, Participant.state != "removed")
         .group_by(Participant.id)
         .order_by(Participant.created_at, Participant.id)

@@ -22,4 +22,4 @@ class IdempotencyKey(Base):
     status: Mapped[int | None]
     # Encrypted with MASTER_KEYS: an answer may hold a link.
     answer: Mapped[bytes | None] = mapped_column(LargeBinary)
-    created_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(index=True)

@@ -71,6 +71,14 @@ class WebhookDelivery(Base):
             postgresql_where=text("state = 'pending'"),
         ),
         Index("ix_webhook_deliveries_page", "subscription_id", "created_at", "id"),
+        # Hopefully few among millions.
+        Index(
+            "ix_webhook_deliveries_failed_page",
+            "subscription_id",
+            "created_at",
+            "id",
+            postgresql_where=text("state = 'failed'"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -39,6 +39,8 @@ class Scale:
     listeners: int = 1000
     stream_rounds: int = 4
     stream_events: int = 8
+    stored_sessions: int = 1_000_000
+    scale_rounds: int = 60
 
 
 QUICK = Scale(
@@ -55,6 +57,8 @@ QUICK = Scale(
     listeners=20,
     stream_rounds=1,
     stream_events=2,
+    stored_sessions=2000,
+    scale_rounds=2,
 )
 
 

@@ -31,6 +31,11 @@ def post(path: str) -> bytes:
     return f"{head}content-length: 2\r\n\r\n{{}}".encode()
 
 
+def get(path: str, token: str) -> bytes:
+    """Return a whole request of a program that is signed in."""
+    return f"GET {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\n\r\n".encode()
+
+
 async def requests(
     port: int, texts: Sequence[bytes], *, clients: int, seconds: float = 0.0, count: int = 0
 ) -> Run:

@@ -1,0 +1,203 @@
+"""Every statement the service sends finds its rows by an index, whichever table grows.
+
+PostgreSQL itself tells the plans of all that was run, also of what functions run inside it. In an
+almost empty table it rightly reads everything, so here it is asked not to; what it then still
+reads from end to end has no index to go by.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from app.attendance import totals
+from app.clock import utc_now
+from app.localstack.supervisor import LocalStack
+from app.notifications import service as notifications
+from app.rooms import commands
+from app.services import Services
+from app.visits import reports, sweep
+from app.webhooks import deliveries
+from tests.api.clinic import make_appointment, with_directory
+from tests.api.hospital import Hospital
+from tests.api.prosody import Prosody
+from tests.api.records import code_of
+from workers.relay import purge_expired, relay_events
+from workers.sealing import Keeper
+
+GROWING = {
+    "sessions", "participants", "links", "attendance", "events", "webhook_deliveries",
+    "notifications", "audit_entries", "audit_seals", "appointments", "visits", "visit_reports",
+    "waiting", "room_commands", "room_events", "idempotency_keys", "emergency_entries",
+    "staff_sessions", "patients",
+}  # fmt: skip
+PARTITION = re.compile(r"entries_(\d{4}_\d{2}|default)")
+TOLD = re.compile(r" plan:\n((?:\t.*\n)+)")
+ROW_SECURITY = re.compile(r"\(\(current_setting\((?:(?! AND ).)*")
+SETTINGS = {
+    "session_preload_libraries": "auto_explain",
+    "auto_explain.log_min_duration": "0",
+    "auto_explain.log_nested_statements": "on",
+    "auto_explain.log_format": "json",
+    "enable_seqscan": "off",
+    "jit": "off",
+}
+INDEXED = {"Index Scan", "Index Only Scan", "Bitmap Index Scan"}
+
+
+class Plans:
+    """The plans PostgreSQL wrote into its log since this was made."""
+
+    def __init__(self, postgres: LocalStack) -> None:
+        self._log = postgres.postgres.log
+        self._start = self._log.stat().st_size
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        """Yield each plan with its statement."""
+        with self._log.open("rb") as log:
+            log.seek(self._start)
+            text = log.read().decode()
+        for found in TOLD.finditer(text):
+            yield json.loads(found[1])
+
+    def without_index(self) -> list[str]:
+        """Return what reads a growing table from end to end, each with its statement."""
+        found = {
+            f"{problem}: {' '.join(plan['Query Text'].split())[:300]}"
+            for plan in self
+            for problem in _problems(plan["Plan"], limited=False)
+        }
+        return sorted(found)
+
+
+def _problems(node: Mapping[str, Any], *, limited: bool) -> Iterator[str]:
+    table = PARTITION.sub("audit_entries", node.get("Relation Name", ""))
+    if table in GROWING:
+        if node["Node Type"] == "Seq Scan":
+            yield f"reads all of {table}"
+        elif node["Node Type"] in INDEXED and not _is_bounded(node, limited=limited):
+            yield f"reads all of {table} along {node['Index Name']}"
+    # What is above a limit, but below a sort, is read whole.
+    limited = node["Node Type"] == "Limit" or (limited and node["Node Type"] not in WHOLE)
+    for part in node.get("Plans", ()):
+        yield from _problems(part, limited=limited)
+
+
+WHOLE = {"Sort", "Aggregate", "Hash", "HashAggregate", "WindowAgg", "Materialize"}
+
+
+def _is_bounded(node: Mapping[str, Any], *, limited: bool) -> bool:
+    """Tell whether it looks for something, reads in order until it has enough, or goes along an
+    index that holds only what is unfinished."""
+    is_picked = "Filter" in node and not ROW_SECURITY.fullmatch(node["Filter"])
+    return "Index Cond" in node or node["Index Name"] in UNFINISHED or (limited and not is_picked)
+
+
+# Partial indexes: what is in them soon leaves them.
+UNFINISHED = {
+    "ix_events_unrelayed", "ix_attendance_open", "ix_attendance_one_open_per_connection",
+    "ix_attendance_uncounted", "ix_notifications_due", "ix_webhook_deliveries_due",
+    "ix_webhook_deliveries_pending", "ix_visit_reports_due", "ix_room_commands_pending",
+    "ix_sessions_due", "ix_participants_removed_until",
+}  # fmt: skip
+
+
+@pytest.fixture
+def plans(postgres: LocalStack, services: Services) -> Iterator[Plans]:
+    """Have PostgreSQL tell its plans to every connection of the service made meanwhile."""
+    with postgres.postgres.as_admin() as admin:
+        for name, value in SETTINGS.items():
+            admin.execute(f"ALTER ROLE role_telehealth SET {name} = '{value}'")
+        services.database.dispose()
+        yield Plans(postgres)
+        admin.execute("ALTER ROLE role_telehealth RESET ALL")
+    services.database.dispose()
+
+
+def test_no_page_reads_a_whole_table(plans: Plans, alice: Hospital) -> None:
+    """Every list with every filter, alone."""
+    session = alice.new_session(reference="case-1")
+    person = alice.invite(session["id"])
+    webhook = alice.post("/webhooks", json={"url": f"https://hospital.example/{uuid4()}"})
+    log = f"/webhooks/{webhook.get_json()['id']}/deliveries"
+    for path in _lists(session["id"], person["id"], log):
+        assert alice.get(path).status_code == 200, path
+    assert plans.without_index() == []
+
+
+def _lists(session: str, person: str, log: str) -> Iterator[str]:
+    moment = "2026-01-01T00:00:00Z"
+    filters = {
+        "/sessions": ("state=ended", "kind=emergency", "state=ended&kind=emergency",
+                      "reference=case-1"),
+        f"/sessions/{session}": (),
+        f"/sessions/{session}/participants": (),
+        f"/sessions/{session}/participants/{person}": (),
+        f"/sessions/{session}/attendance": (),
+        f"/sessions/{session}/notifications": (),
+        f"/sessions/{session}/waiting": (),
+        "/appointments": ("day=2026-01-01", "status=scheduled", f"provider_id={person}",
+                          f"patient_id={person}", f"status=no_show&provider_id={person}",
+                          f"status=no_show&patient_id={person}",
+                          "day=2026-01-01&status=no_show"),
+        "/events": ("after=7", "types=session.ended", f"session_id={session}"),
+        "/audit": (f"session_id={session}", f"participant_id={person}", "actor_kind=client",
+                   f"actor_id={person}", "action=session.created", "outcome=refused",
+                   "outcome=done", f"since={moment}", f"until={moment}"),
+        "/emergency-entries": ("reviewed=false", "reviewed=true"),
+        log: ("state=failed", "state=pending", "state=delivered"),
+        "/stats": (), "/metrics": (),
+    }  # fmt: skip
+    for path, conditions in filters.items():
+        yield path
+        yield from (f"{path}?{condition}" for condition in conditions)
+
+
+def test_nothing_on_the_way_of_a_visit_reads_a_whole_table(
+    plans: Plans, alice: Hospital, prosody: Prosody
+) -> None:
+    """From the appointment over the door and the room to its end."""
+    made = make_appointment(with_directory(alice), 0)
+    visit = f"/visits/{made['id']}"
+    assert alice.post(f"{visit}/start", json={}).status_code == 200
+    session, doctor, patient = _opened(alice, prosody)
+    assert alice.app.test_client().get(f"/j/{code_of(patient)}/state").status_code == 200
+    path = f"/sessions/{session['id']}"
+    assert alice.post(f"{path}/participants/{doctor['id']}/link", json={}).status_code < 300
+    assert alice.post(f"{path}/end", json={}).status_code == 200
+    assert alice.get(f"{visit}/status").status_code == 200
+    assert alice.post(f"{visit}/end", json={"reason": "done"}).status_code == 200
+    assert plans.without_index() == []
+
+
+def _opened(
+    alice: Hospital, prosody: Prosody
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    session = alice.new_session()
+    doctor, patient = (alice.invite(session["id"], role) for role in ("doctor", "patient"))
+    for person in (doctor, patient):
+        answer = alice.app.test_client().post(f"/j/{code_of(person)}/token", json={})
+        assert answer.status_code == 200
+    return session, doctor, patient
+
+
+def test_nothing_that_is_done_again_and_again_reads_a_whole_table(
+    plans: Plans, alice: Hospital, services: Services
+) -> None:
+    """What the relay looks for all the time, on its own."""
+    alice.invite(alice.new_session()["id"])
+    now = utc_now()
+    with services.database.begin() as db:
+        relay_events(db, limit=200, now=now)
+        deliveries.due_subscriptions(db, now=now)
+        notifications.due(db, now=now, limit=200)
+        reports.due(db, now=now)
+        totals.count(db)
+        purge_expired(db, now=now)
+    sweep.sweep(services, now=now)
+    commands.sweep(services, now=now)
+    Keeper(services).work()
+    assert plans.without_index() == []
