@@ -95,7 +95,7 @@ STAYS = st.lists(
 def test_merged_time_is_each_minute_once(stays: list[Connection]) -> None:
     """As counted minute by minute, and the intervals neither touch nor overlap."""
     found = merge(stays)
-    minutes = {m for stay in stays for m in range(stay.came, stay.went or 0)}
+    minutes = {m for stay in stays for m in range(int(stay.came), int(stay.went or 0))}
     assert sum(one.seconds(NINE) for one in found) == 60 * len(minutes)
     assert sum(one.connections for one in found) == len(stays)
     for before, after in pairwise(found):
