@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+# A second device takes the place of the first: out and in, a moment apart, is no absence.
+HANDED_OVER = timedelta(seconds=1)
+
 
 class Stay(Protocol):
     """One stay of one connection in the room."""
@@ -45,7 +48,7 @@ def merge(stays: Iterable[Stay]) -> list[Interval]:
     merged: list[Interval] = []
     for stay in sorted(stays, key=lambda s: s.joined_at):
         last = merged[-1] if merged else None
-        if last is None or (last.left_at is not None and stay.joined_at > last.left_at):
+        if last is None or _is_apart(last, stay):
             merged.append(Interval(stay.joined_at, stay.left_at, stay.leave_reason, 1))
         else:
             merged[-1] = _joined(last, stay)
@@ -66,6 +69,13 @@ def seconds_late(
         return None
     late = int((first - planned_start).total_seconds())
     return late if late > late_after_s else None
+
+
+def _is_apart(last: Interval, stay: Stay) -> bool:
+    if last.left_at is None:
+        return False
+    bridged = HANDED_OVER if last.reason == "replaced" else timedelta()
+    return stay.joined_at > last.left_at + bridged
 
 
 def _joined(interval: Interval, stay: Stay) -> Interval:

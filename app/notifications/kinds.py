@@ -40,6 +40,7 @@ class Dropped(StrEnum):
     OVERTAKEN = "overtaken"
     NOBODY_WAITS = "nobody_waits"
     TOLD_ALREADY = "told_already"
+    CAME_BACK = "came_back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,8 @@ KIND_OF_EVENT = {
     "participant.left": Kind.DISCONNECTED,
     "participant.waiting": Kind.PATIENT_WAITING,
 }
+# Why the service cancels by itself what nobody came to: hours later that is news to nobody.
+CLOSED_AFTERWARDS = frozenset({"no_show", "forgotten"})
 # What may move a reminder, or whom it goes to, and how.
 PLANNING_EVENTS = frozenset(
     {

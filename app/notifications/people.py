@@ -9,8 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.notifications.kinds import RULES, Channel, Kind
-from app.notifications.quiet import QUIET_FROM, QUIET_TO, STILL_USEFUL, TIMEZONE, Quiet, send_at
+from app.notifications.quiet import STILL_USEFUL, Quiet, send_at
 from app.organisations.models import Organisation
+from app.organisations.policy import Policy
 from app.participants.models import Participant
 from app.sessions.models import CareSession
 from app.sessions.states import State
@@ -50,18 +51,28 @@ def has_address(person: Participant, channel: Channel) -> bool:
     return bool(person.phone) if channel is Channel.SMS else True
 
 
-def quiet_for(person: Participant, kind: Kind) -> Quiet:
-    """Return the hours of rest that count for this kind of message."""
-    zone, own = person.timezone or TIMEZONE, person.quiet_from or person.quiet_to
+def policy_for(organisation: Organisation, session: CareSession) -> Policy:
+    """Return what the organisation decided about messages of such a visit."""
+    return Policy.of(organisation.settings, session.visit_type)
+
+
+def quiet_for(person: Participant, kind: Kind, policy: Policy) -> Quiet:
+    """Return the hours of rest that count for this kind of message: the person's own, or else the
+    organisation's."""
+    zone, own = person.timezone or policy.timezone, person.quiet_from or person.quiet_to
     if RULES[kind].urgent or (RULES[kind].asked_for and not own):
         return Quiet.of("00:00", "00:00", zone)
-    return Quiet.of(person.quiet_from or QUIET_FROM, person.quiet_to or QUIET_TO, zone)
+    return Quiet.of(
+        person.quiet_from or policy.quiet_from, person.quiet_to or policy.quiet_to, zone
+    )
 
 
-def earliest(person: Participant, session: CareSession, kind: Kind, now: datetime) -> datetime:
+def earliest(
+    person: Participant, session: CareSession, kind: Kind, policy: Policy, now: datetime
+) -> datetime:
     """Return when a message that is wanted now may be sent."""
     start = session.planned_start
     if start is None or session.state == State.ACTIVE:
         return now
     margin = STILL_USEFUL if kind is Kind.REMINDER else timedelta()
-    return send_at(now, quiet_for(person, kind), useful_until=start - margin)
+    return send_at(now, quiet_for(person, kind, policy), useful_until=start - margin)

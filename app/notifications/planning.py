@@ -11,9 +11,16 @@ from sqlalchemy.orm import Session
 
 from app.events.models import Event
 from app.notifications import reminders
-from app.notifications.kinds import KIND_OF_EVENT, PLANNING_EVENTS, RULES, Channel, Kind
+from app.notifications.kinds import (
+    CLOSED_AFTERWARDS,
+    KIND_OF_EVENT,
+    PLANNING_EVENTS,
+    RULES,
+    Channel,
+    Kind,
+)
 from app.notifications.models import Notification
-from app.notifications.people import channels_for, earliest, places_in
+from app.notifications.people import channels_for, earliest, places_in, policy_for
 from app.notifications.rows import row_of
 from app.organisations.models import Organisation
 from app.participants.models import Participant
@@ -66,6 +73,8 @@ def _kind(event: Event) -> Kind | None:
     kind = KIND_OF_EVENT.get(event.type)
     if kind is Kind.DISCONNECTED and event.data.get("reason") != "disconnected":
         return None
+    if event.type == "session.cancelled" and event.data.get("reason") in CLOSED_AFTERWARDS:
+        return None
     # The rest of a session can change without anybody having to know.
     if event.type == "session.updated" and not PLAN & set(event.data.get("changed", ())):
         return None
@@ -81,8 +90,9 @@ def _row(
     channels = channels_for(person, kind, available)
     if not channels or not _is_meant(event, kind, person, session, organisation):
         return None
+    policy = policy_for(organisation, session)
     wanted = now + GRACE if kind is Kind.DISCONNECTED else now
-    due = wanted if RULES[kind].urgent else earliest(person, session, kind, now)
+    due = wanted if RULES[kind].urgent else earliest(person, session, kind, policy, now)
     return row_of(
         person, kind, channels[0], event_id=event.id, occasion=_occasion(event, kind, session),
         due=due, now=now,

@@ -1,13 +1,9 @@
 """Hours of rest: when a message that can wait is sent. Pure; all moments carry a time zone."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-# What holds until an organisation has a policy of its own.
-REMINDERS_S: Sequence[int] = (86_400, 3_600)
-QUIET_FROM, QUIET_TO, TIMEZONE = "21:00", "07:00", "UTC"
 # A reminder that comes later than this before the start helps nobody to be ready.
 STILL_USEFUL = timedelta(minutes=15)
 JUST_BEFORE = timedelta(minutes=1)

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from app.events.models import Event
 from app.notifications.kinds import Channel, Dropped, Kind
 from app.notifications.models import Notification
-from app.notifications.people import channels_for, quiet_for
-from app.notifications.quiet import REMINDERS_S, remind_at
+from app.notifications.people import channels_for, policy_for, quiet_for
+from app.notifications.quiet import remind_at
 from app.notifications.rows import row_of
 from app.sessions.states import State
 
@@ -66,13 +66,15 @@ def _moments(db: Session, events: Sequence[Event]) -> dict[UUID, datetime]:
 def _rows(
     event: Event, place: Any, available: Collection[Channel], known_at: datetime, now: datetime
 ) -> list[dict[str, Any]]:
-    person, session, _organisation = place
+    person, session, organisation = place
     channels = channels_for(person, Kind.REMINDER, available)
     if session.state != State.SCHEDULED or session.planned_start is None or not channels:
         return []
     start, rows = session.planned_start, []
-    for before_s in REMINDERS_S:
-        due = remind_at(start, timedelta(seconds=before_s), quiet_for(person, Kind.REMINDER))
+    policy = policy_for(organisation, session)
+    quiet = quiet_for(person, Kind.REMINDER, policy)
+    for before_s in policy.reminders_s:
+        due = remind_at(start, timedelta(seconds=before_s), quiet)
         if due <= known_at:
             continue  # the invitation, or the new time, has just been told
         rows.append(

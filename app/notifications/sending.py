@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from app.errors import DomainError
 from app.events import service as events
+from app.events.models import Event
 from app.notifications.kinds import RULES, Channel, Dropped, Kind
 from app.notifications.models import Notification
 from app.notifications.notice import Notice
-from app.notifications.people import channels_for, earliest, has_address, place_of
-from app.notifications.quiet import TIMEZONE
+from app.notifications.people import channels_for, earliest, has_address, place_of, policy_for
 from app.notifications.reminders import starts_at
 from app.notifications.rows import row_of
 from app.participants.links import live_link, url_for
@@ -63,11 +63,11 @@ def claim(
     reason = _no_reason_left(db, row, place, link, now)
     if reason:
         return Claimed(row.id, row.attempts, row.failures, None, reason)
-    kind = Kind(row.kind)
-    if not RULES[kind].urgent and (until := earliest(person, session, kind, now)) > now:
+    kind, policy = Kind(row.kind), policy_for(organisation, session)
+    if not RULES[kind].urgent and (until := earliest(person, session, kind, policy, now)) > now:
         _postpone(db, row, until)
         return Claimed(row.id, row.attempts, row.failures, None)
-    notice = _notice(row, person, session, organisation.name, link)
+    notice = _notice(row, place, link, timezone=person.timezone or policy.timezone)
     return Claimed(row.id, row.attempts, row.failures, notice)
 
 
@@ -189,6 +189,8 @@ def _no_reason_of_its_kind(
         return Dropped.NOBODY_WAITS
     if kind is Kind.DISCONNECTED and _was_told(db, row):
         return Dropped.TOLD_ALREADY
+    if kind is Kind.DISCONNECTED and _came_back(db, row):
+        return Dropped.CAME_BACK
     return ""
 
 
@@ -221,9 +223,20 @@ def _was_told(db: Session, row: Any) -> bool:
     return bool(db.scalar(select(lately)))
 
 
-def _notice(
-    row: Any, person: Participant, session: CareSession, organisation: str, link: str
-) -> Notice:
+def _came_back(db: Session, row: Any) -> bool:
+    """Tell whether the person has been inside since, even if they have left again by themselves."""
+    lost = select(Event.sequence).where(Event.id == row.event_id).scalar_subquery()
+    back = exists().where(
+        Event.session_id == row.session_id,
+        Event.type == "participant.joined",
+        Event.data["participant_id"].astext == str(row.participant_id),
+        Event.sequence > lost,
+    )
+    return bool(db.scalar(select(back)))
+
+
+def _notice(row: Any, place: Any, link: str, *, timezone: str) -> Notice:
+    person, session, organisation = place
     return Notice(
         id=row.id,
         kind=Kind(row.kind),
@@ -233,12 +246,12 @@ def _notice(
         sequence=session.version,
         participant_id=person.id,
         reference=person.reference,
-        organisation=organisation,
+        organisation=organisation.name,
         name=person.display_name,
         email=person.email or "",
         phone=person.phone or "",
         locale=person.locale,
-        timezone=person.timezone or TIMEZONE,
+        timezone=timezone,
         link=link,
         planned_start=session.planned_start,
         planned_end=session.planned_end,

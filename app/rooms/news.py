@@ -6,11 +6,13 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.audit import service as audit
 from app.audit.service import Actor
 from app.events import service as events
+from app.events.models import Event
 from app.participants import waiting
 from app.sessions import service as sessions
 
@@ -153,8 +155,11 @@ class Interrupted:
     people: list[UUID]
 
     def tell(self, db: Session, now: datetime) -> None:
-        """Append the event and the audit entry."""
-        people = [str(person) for person in dict.fromkeys(self.people)]
+        """Append the event and the audit entry, unless an earlier batch told of this death."""
+        known = _cut_off_before(db, self.room.id)
+        people = [p for p in dict.fromkeys(str(person) for person in self.people) if p not in known]
+        if not people:
+            return
         data = {"participant_ids": people}
         events.append(db, "session.interrupted", session_id=self.room.id, data=data, now=now)
         audit.record(
@@ -166,6 +171,23 @@ class Interrupted:
             session_id=self.room.id,
             detail={"people": len(people)},
         )
+
+
+def _cut_off_before(db: Session, session_id: UUID) -> set[str]:
+    """Return whom the last interruption named and who has not come back since."""
+    own = Event.session_id == session_id
+    told = db.execute(
+        select(Event.sequence, Event.data)
+        .where(own, Event.type == "session.interrupted")
+        .order_by(Event.sequence.desc())
+        .limit(1)
+    ).first()
+    if told is None:
+        return set()
+    joined = select(Event.data["participant_id"].astext).where(
+        own, Event.type == "participant.joined", Event.sequence > told.sequence
+    )
+    return set(told.data["participant_ids"]) - set(db.scalars(joined))
 
 
 class News(Protocol):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import structlog
 from marshmallow import ValidationError
@@ -155,15 +156,26 @@ def _on_started(register: Register, fact: Fact, source: str) -> None:
 
 
 def interrupt(register: Register, stay: Stay) -> None:
-    """Note that a stay was cut off, with others of the same room in one word. Where the session is
-    over it was we who closed the room: state first, then the room."""
+    """Note that a stay was cut off, with others of the same room in one word: also with those whose
+    leaves come in a later batch. Where the session is over it was we who closed the room: state
+    first, then the room."""
     for news in register.news:
         if isinstance(news, Interrupted) and news.room.id == stay.session_id:
             news.people.append(stay.participant_id)
             return
     for room in register.rooms.values():
         if room.id == stay.session_id and room.state not in OVER:
-            register.news.append(Interrupted(room, [stay.participant_id]))
+            people = [stay.participant_id, *_others_in(register, stay)]
+            register.news.append(Interrupted(room, people))
+
+
+def _others_in(register: Register, stay: Stay) -> list[UUID]:
+    """Return who is still noted as inside the same room."""
+    return [
+        one.participant_id
+        for one in register.stays()
+        if (one.session_id, one.source) == (stay.session_id, stay.source)
+    ]
 
 
 HANDLERS: dict[str, Callable[[Register, Fact, str], None]] = {

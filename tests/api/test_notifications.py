@@ -4,6 +4,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import text
@@ -197,6 +198,38 @@ def test_a_cancelled_session_is_told_to_all_even_in_two_events(alice: Hospital, 
     alice.post(f"/sessions/{session['id']}/cancel", json={"reason": "x"})
     assert post.now() == [("cancelled", "Paula"), ("cancelled", "Rita")]
     assert {notice.link for notice in post.sent if notice.kind == "cancelled"} == {""}
+
+
+@pytest.mark.parametrize("reason", ["no_show", "forgotten"])
+def test_what_nobody_came_to_is_not_called_off_afterwards(
+    alice: Hospital, post: Post, reason: str
+) -> None:
+    """The rules close it when its time is over, and nobody is told that it was cancelled."""
+    session, _start = plan(alice, timedelta(days=3))
+    patient(alice, session)
+    post.now()
+    alice.post(f"/sessions/{session['id']}/cancel", json={"reason": reason})
+    assert post.now() == []
+
+
+def test_the_hospital_decides_when_people_are_reminded_and_left_alone(
+    alice: Hospital, post: Post
+) -> None:
+    """By its policy, where the person said nothing else."""
+    tag = alice.get("/organisation").headers["ETag"]
+    policy = {"reminders_s": [7200], "quiet_from": "10:00", "quiet_to": "14:00"}
+    policy |= {"timezone": "Europe/Berlin"}
+    alice.patch("/organisation", json={"policy": policy}, headers={"If-Match": tag})
+    session, start = plan(alice, timedelta(days=3))
+    at_noon = (start + timedelta(days=1)).replace(hour=11, minute=0)
+    move(alice, session, at_noon)
+    nobodys_choice = {"quiet_from": None, "quiet_to": None, "timezone": None}
+    patient(alice, session, **nobodys_choice)
+    patient(alice, session, display_name="Rita", email="rita@example.org")
+    post.relay()
+    due = {row.due_at for row in post.rows(kind="reminder")}
+    berlin = ZoneInfo("Europe/Berlin")
+    assert {one.astimezone(berlin).hour for one in due} == {9, at_noon.astimezone(berlin).hour - 2}
 
 
 def test_a_new_link_is_sent(alice: Hospital, post: Post) -> None:

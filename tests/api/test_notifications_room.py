@@ -69,6 +69,22 @@ def test_a_room_destroyed_by_nobodys_order_is_an_interruption(
     assert sorted(told["participant_ids"]) == sorted([doctor.id, sick.id])
 
 
+def test_one_death_told_in_two_batches_is_one_interruption(
+    inside: list[Someone], prosody: Prosody, services: Services
+) -> None:
+    """The first names everybody; and the next death is another."""
+    doctor, sick = inside
+    prosody.tell(doctor.left("ended", connection="c0"))
+    prosody.tell(
+        sick.left("ended", connection="c1"), doctor.event("room.destroyed", participant_id=None)
+    )
+    (told,) = interruptions(services, doctor)
+    assert sorted(told["participant_ids"]) == sorted([doctor.id, sick.id])
+    prosody.tell(sick.joined(connection="c2"))
+    prosody.tell(doctor.event("room.destroyed", participant_id=None))
+    assert [told["participant_ids"] for told in interruptions(services, doctor)[1:]] == [[sick.id]]
+
+
 def test_an_end_by_order_and_a_last_leave_are_no_interruption(
     inside: list[Someone], prosody: Prosody, services: Services, alice: Hospital
 ) -> None:
@@ -82,15 +98,17 @@ def test_an_end_by_order_and_a_last_leave_are_no_interruption(
     assert "session.interrupted" not in types_of(services, doctor.session_id)
 
 
-@pytest.mark.parametrize("comes_back", [True, False])
+@pytest.mark.parametrize("comes_back", ["", "and stays", "and leaves"])
 def test_who_lost_the_connection_gets_a_link_after_a_minute(
-    inside: list[Someone], prosody: Prosody, post: Post, comes_back: bool
+    inside: list[Someone], prosody: Prosody, post: Post, comes_back: str
 ) -> None:
-    """Unless they are back by then."""
+    """Unless they have been back by then, whether or not they left again of their own will."""
     sick = inside[1]
     prosody.tell(sick.left("disconnected", connection="c1"))
     assert post.now() == []
     if comes_back:
         prosody.tell(sick.joined(connection="c9"))
+    if comes_back == "and leaves":
+        prosody.tell(sick.left(connection="c9"))
     told = [kind for kind, _ in post.now(utc_now() + timedelta(seconds=61))]
     assert told == ([] if comes_back else ["disconnected"])

@@ -16,8 +16,8 @@ NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 class Connection:
     """A stay given in minutes after nine."""
 
-    came: int
-    went: int | None
+    came: float
+    went: float | None
     leave_reason: str | None = None
 
     @property
@@ -31,7 +31,7 @@ class Connection:
         return None if self.went is None else at(self.went)
 
 
-def at(minutes: int) -> datetime:
+def at(minutes: float) -> datetime:
     """Return a moment after nine."""
     return NINE + timedelta(minutes=minutes)
 
@@ -54,6 +54,14 @@ def test_who_moved_to_another_device_was_there_all_the_time() -> None:
     """The new connection came before, or in the moment, the old one went."""
     found = merge([Connection(0, 10, "replaced"), Connection(10, None)])
     assert found == [Interval(at(0), None, None, 2)]
+
+
+def test_a_device_that_takes_anothers_place_is_no_absence() -> None:
+    """Prosody puts the first out before the second is in; anybody else who comes back came back."""
+    stays = [Connection(0, 5, "replaced"), Connection(5.0001, 9, "left")]
+    assert merge(stays) == [Interval(at(0), at(9), "left", 2)]
+    kicked = [Connection(0, 5, "kicked"), Connection(5.0001, 9, "left")]
+    assert len(merge(kicked)) == 2
 
 
 def test_an_open_stay_is_not_closed_by_a_shorter_one() -> None:
@@ -87,7 +95,7 @@ STAYS = st.lists(
 def test_merged_time_is_each_minute_once(stays: list[Connection]) -> None:
     """As counted minute by minute, and the intervals neither touch nor overlap."""
     found = merge(stays)
-    minutes = {m for stay in stays for m in range(stay.came, stay.went or 0)}
+    minutes = {m for stay in stays for m in range(int(stay.came), int(stay.went or 0))}
     assert sum(one.seconds(NINE) for one in found) == 60 * len(minutes)
     assert sum(one.connections for one in found) == len(stays)
     for before, after in pairwise(found):
