@@ -1,6 +1,6 @@
 """Writing to the audit log. Nothing of a call's content and no name ever goes in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,8 @@ from app.ids import new_id
 INSERT = """
     INSERT INTO teleconference.audit_entries (id, organisation_id, at, actor_kind, actor_id,
       action, outcome, session_id, participant_id, detail, key_id, proof)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+    VALUES """
+ENTRY = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,19 @@ STRANGER = Actor("stranger")
 ROOM = Actor("room")
 SERVICE = Actor("service")
 OPERATOR = Actor("operator")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What one entry says, without its time."""
+
+    action: str
+    actor: Actor
+    organisation_id: UUID | None
+    session_id: UUID | None = None
+    participant_id: UUID | None = None
+    refused: bool = False
+    detail: Mapping[str, Any] | None = None
 
 
 def record(
@@ -48,8 +62,34 @@ def record(
 
     A refusal must be recorded in a transaction of its own, because the refused one rolls back.
     """
-    entry_id, outcome, text = new_id(), "refused" if refused else "done", canonical_detail(detail)
-    does = (actor.kind, actor.id, action, outcome, session_id, participant_id)
-    content = content_of_entry((entry_id, organisation_id, *does), now, text)
+    entry = Entry(
+        action=action,
+        actor=actor,
+        organisation_id=organisation_id,
+        session_id=session_id,
+        participant_id=participant_id,
+        refused=refused,
+        detail=detail,
+    )
+    record_all(db, [entry], now=now)
+
+
+def record_all(db: Runner, entries: Sequence[Entry], *, now: datetime) -> None:
+    """Insert several entries by one statement; each is proved by itself."""
+    values = [value for entry in entries for value in _row(entry, now)]
+    run(db, INSERT + ", ".join([ENTRY] * len(entries)), values)
+
+
+def _row(entry: Entry, now: datetime) -> tuple[Any, ...]:
+    entry_id, text = new_id(), canonical_detail(entry.detail)
+    does = (
+        entry.actor.kind,
+        entry.actor.id,
+        entry.action,
+        "refused" if entry.refused else "done",
+        entry.session_id,
+        entry.participant_id,
+    )
+    content = content_of_entry((entry_id, entry.organisation_id, *does), now, text)
     proved = current_keys().prove(content)
-    run(db, INSERT, (entry_id, organisation_id, now, *does, text.decode(), *proved))
+    return (entry_id, entry.organisation_id, now, *does, text.decode(), *proved)

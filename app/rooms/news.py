@@ -1,8 +1,9 @@
 """What became true in a room, told to the outbox and to the audit log."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -10,9 +11,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.audit import service as audit
-from app.audit.service import Actor
+from app.audit.service import Actor, Entry
 from app.events import service as events
-from app.events.models import Event
+from app.events.models import Event as Appended
+from app.events.service import Event
 from app.participants import waiting
 from app.sessions import service as sessions
 
@@ -76,26 +78,74 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
-    """A person came into the room."""
+class Moved:
+    """A person came or went. Many do at once, so they are told together."""
 
     person: Person
 
     def tell(self, db: Session, now: datetime) -> None:
         """Append the event and the audit entry."""
-        _tell(db, "participant.joined", self.person, {}, now)
+        tell_moved(db, [self], now)
+
+    @property
+    def type(self) -> str:
+        """Return the type of the event, which the audit entry has too."""
+        raise NotImplementedError
+
+    @property
+    def detail(self) -> Mapping[str, Any]:
+        """Return what there is to say besides who it is."""
+        return {}
+
+    @property
+    def event(self) -> Event:
+        """Return the event."""
+        return Event(self.type, self.person.session_id, {**self.person.data, **self.detail})
+
+    @property
+    def entry(self) -> Entry:
+        """Return the audit entry."""
+        return Entry(
+            action=self.type,
+            actor=audit.ROOM,
+            organisation_id=self.person.organisation_id,
+            session_id=self.person.session_id,
+            participant_id=self.person.id,
+            detail=self.detail,
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Joined(Moved):
+    """A person came into the room."""
+
+    @property
+    def type(self) -> str:
+        """Return the type of the event."""
+        return "participant.joined"
+
+
+@dataclass(frozen=True, slots=True)
+class Left(Moved):
     """A person is no longer in the room."""
 
-    person: Person
     reason: str
 
-    def tell(self, db: Session, now: datetime) -> None:
-        """Append the event and the audit entry."""
-        _tell(db, "participant.left", self.person, {"reason": self.reason}, now)
+    @property
+    def type(self) -> str:
+        """Return the type of the event."""
+        return "participant.left"
+
+    @property
+    def detail(self) -> Mapping[str, Any]:
+        """Return why."""
+        return {"reason": self.reason}
+
+
+def tell_moved(db: Session, moved: Sequence[Moved], now: datetime) -> None:
+    """Append the events and audit entries of several people, in this order, by two statements."""
+    events.append_all(db, [one.event for one in moved], now=now)
+    audit.record_all(db, [one.entry for one in moved], now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,17 +225,17 @@ class Interrupted:
 
 def _cut_off_before(db: Session, session_id: UUID) -> set[str]:
     """Return whom the last interruption named and who has not come back since."""
-    own = Event.session_id == session_id
+    own = Appended.session_id == session_id
     told = db.execute(
-        select(Event.sequence, Event.data)
-        .where(own, Event.type == "session.interrupted")
-        .order_by(Event.sequence.desc())
+        select(Appended.sequence, Appended.data)
+        .where(own, Appended.type == "session.interrupted")
+        .order_by(Appended.sequence.desc())
         .limit(1)
     ).first()
     if told is None:
         return set()
-    joined = select(Event.data["participant_id"].astext).where(
-        own, Event.type == "participant.joined", Event.sequence > told.sequence
+    joined = select(Appended.data["participant_id"].astext).where(
+        own, Appended.type == "participant.joined", Appended.sequence > told.sequence
     )
     return set(told.data["participant_ids"]) - set(db.scalars(joined))
 
@@ -197,20 +247,14 @@ class News(Protocol):
         """Write what follows from it: events, audit entries, states, orders."""
 
 
-def _tell(
-    db: Session, type_: str, person: Person, detail: Mapping[str, Any], now: datetime
-) -> None:
-    _append(db, type_, person, {**person.data, **detail}, now)
-    audit.record(
-        db,
-        action=type_,
-        actor=audit.ROOM,
-        now=now,
-        organisation_id=person.organisation_id,
-        session_id=person.session_id,
-        participant_id=person.id,
-        detail=detail,
-    )
+def tell_all(db: Session, news: Iterable[News], now: datetime) -> None:
+    """Tell everything in order, those who come or go one after the other together."""
+    for are_moved, several in groupby(news, key=lambda one: isinstance(one, Moved)):
+        if are_moved:
+            tell_moved(db, [one for one in several if isinstance(one, Moved)], now)
+        else:
+            for one in several:
+                one.tell(db, now)
 
 
 def _append(

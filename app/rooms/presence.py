@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.rooms import deeds
 from app.rooms.deeds import Opened
 from app.rooms.models import RoomEvent
-from app.rooms.news import Interrupted, LeftLobby, Refused
+from app.rooms.news import Interrupted, LeftLobby, Refused, tell_all
 from app.rooms.register import SAME_MOMENT, Register, Stay, people_in, rooms_left_open
 from app.rooms.schemas import Fact, FactIn
 from app.sessions.states import OVER
@@ -46,8 +46,7 @@ def record(db: Session, *, source: str, events: Iterable[Any], now: datetime) ->
 def write(db: Session, register: Register, *, now: datetime) -> None:
     """Write what was worked out in the register, and tell it."""
     register.save(db)
-    for news in register.news:
-        news.tell(db, now)
+    tell_all(db, register.news, now)
 
 
 def _readable(events: Iterable[Any]) -> list[Fact]:

@@ -127,6 +127,34 @@ def test_a_whole_stay_in_one_batch(prosody: Prosody, doctor: Someone, services: 
     assert state(services, doctor) == "left"
 
 
+def test_several_people_in_one_batch_are_numbered_in_order(
+    prosody: Prosody, doctor: Someone, patient: Someone, services: Services
+) -> None:
+    prosody.tell(
+        doctor.joined(),
+        patient.joined(),
+        patient.left(),
+        doctor.left(),
+    )
+    with services.database.begin() as db:
+        mine = select(Event).where(Event.session_id == UUID(doctor.session_id))
+        rows = [
+            (event.sequence, event.type, event.data["participant_id"])
+            for event in db.scalars(mine.order_by(Event.sequence))
+            if event.type in ("participant.joined", "participant.left")
+        ]
+    assert [row[1:] for row in rows] == [
+        ("participant.joined", doctor.id),
+        ("participant.joined", patient.id),
+        ("participant.left", patient.id),
+        ("participant.left", doctor.id),
+    ]
+    first = rows[0][0]
+    assert [row[0] for row in rows] == list(range(first, first + len(rows)))
+    for someone in (doctor, patient):
+        assert audited(services, someone) == ["participant.joined", "participant.left"]
+
+
 def test_two_connections_are_one_presence(
     prosody: Prosody, doctor: Someone, services: Services
 ) -> None:
