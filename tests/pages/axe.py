@@ -15,9 +15,9 @@ def violations(page: Page) -> list[str]:
     """Return everything that a machine can find, one line each."""
     devtools = page.context.new_cdp_session(page)
     frame = devtools.send("Page.getFrameTree")["frameTree"]["frame"]["id"]
-    world = devtools.send(
-        "Page.createIsolatedWorld", {"frameId": frame, "worldName": WORLD}
-    )["executionContextId"]
+    world = devtools.send("Page.createIsolatedWorld", {"frameId": frame, "worldName": WORLD})[
+        "executionContextId"
+    ]
 
     def run(expression: str) -> list[str]:
         answer = devtools.send(

@@ -175,7 +175,7 @@ def test_an_invitation_without_an_address_says_what_to_do(desk: Desk) -> None:
 def test_who_is_signed_out_is_led_to_the_sign_in(desk: Desk) -> None:
     page = desk.open()
     page.context.clear_cookies()
-    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.evaluate("setTimeout(() => document.dispatchEvent(new Event('visibilitychange')))")
     page.locator("input[name=sub]").wait_for()
 
 
@@ -191,7 +191,7 @@ def test_a_service_that_is_away_is_said(desk: Desk) -> None:
 
 @pytest.mark.parametrize("size", [NARROW, WIDE], ids=["phone", "desktop"])
 def test_every_state_passes_axe_and_fits(desk: Desk, size: ViewportSize) -> None:
-    """In three languages, light and dark: the day, people shown, a question, a link, an empty day."""
+    """In three languages, light and dark: the day, a question, a link, an empty day."""
     running = desk.book(20, lasting=5)
     desk.hospital.post(f"/visits/{running['id']}/start")
     gone = desk.book(60)
