@@ -66,9 +66,13 @@ def issuer(
     stack: LocalStack, hospital: StackClient, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Provider]:
     """The hospital's own sign-in, which the stack believes while the test runs."""
-    provider = Provider(tmp_path_factory.mktemp("oidc"), [ADA])
+    folder = tmp_path_factory.mktemp("oidc")
+    provider = Provider(folder, [ADA])
     provider.start()
+    secret = folder / "secret"
+    secret.write_text("any will do")
     words = ["--issuer", provider.url, "--client-id", "teleconsult", "--role", "doctor=clinic"]
+    words += ["--client-secret-file", str(secret)]
     organisation = hospital.call("GET", "/organisation").json()["id"]
     added = json.loads(stack.run("oidc", "add", "--organisation", organisation, *words, "--json"))
     yield provider

@@ -78,7 +78,12 @@ def desk(services: Services, provider: Provider, browser: Browser) -> Iterator[D
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     # Midday there, so that a few hours to both sides are the same day.
     now = utc_now()
-    hospital.patch("/organisation", json={"policy": {"timezone": midday_zone(now.hour)}})
+    answer = hospital.patch(
+        "/organisation",
+        json={"policy": {"timezone": midday_zone(now.hour)}},
+        headers={"If-Match": hospital.get("/organisation").headers["ETag"]},
+    )
+    assert answer.status_code == 200, answer.get_json()
     yield Desk(url, hospital, browser)
     for context in browser.contexts:
         context.close()
