@@ -26,6 +26,7 @@ SCOPES: Mapping[str, str] = {
 CLINIC = (
     "sessions:read", "sessions:write", "participants:read", "participants:write",
     "rooms:moderate", "appointments:read", "appointments:write", "visits:write", "events:read",
+    "notifications:manage",
 )  # fmt: skip
 # The four teams are those of the hospital's access table (NetOps see how the network parts are,
 # SecOps read the audit log and change nothing, AppOps configure, DevOps administer).
@@ -38,9 +39,7 @@ SCOPE_SETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "organisation:manage", "notifications:manage", "operations:read",
         ),
         "devops": tuple(SCOPES),
-        "hospital-system": (
-            *CLINIC, "webhooks:manage", "organisation:read", "notifications:manage",
-        ),
+        "hospital-system": (*CLINIC, "webhooks:manage", "organisation:read"),
         "ambulance": ("emergency:enter",),
         "clinic": CLINIC,
     }

@@ -1,14 +1,13 @@
 """`/appointments`: make, list, read, change, cancel; arrivals and no-shows."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from app.appointments import booking, service
+from app.appointments import booking, days, service
 from app.appointments.models import Appointment
 from app.appointments.schemas import (
     AppointmentIn,
@@ -46,7 +45,7 @@ def list_appointments(query: dict[str, Any], *, db: Session, caller: Caller) -> 
     day = query.pop("day", None)
     if day is not None:
         zone = policy_of(db, caller.organisation_id).timezone
-        mine = _between(mine, *_day(day, zone))
+        mine = _between(mine, *days.bounds(day, zone))
     mine = _between(mine, query.pop("starts_from", None), query.pop("starts_before", None))
     return keyset_page(
         db,
@@ -180,13 +179,6 @@ def mark_no_show(appointment_id: UUID, *, db: Session, caller: Caller) -> Any:
     )
     after_commit(carry_out(order))
     return with_etag(given_up, 202)
-
-
-def _day(day: date, zone: str) -> tuple[datetime, datetime]:
-    """Return where a day of the organisation begins and ends; it may have 23 or 25 hours."""
-    bounds = (datetime.combine(d, time(), ZoneInfo(zone)) for d in (day, day + timedelta(days=1)))
-    first, last = bounds
-    return first.astimezone(UTC), last.astimezone(UTC)
 
 
 def _between(query: Select[Any], first: datetime | None, before: datetime | None) -> Select[Any]:

@@ -22,6 +22,8 @@ VENDOR = {
         "@lyno/lib-jitsi-meet/lib-jitsi-meet.e2ee-worker.js"
     ),
 }
+# Modules that not every visit runs.
+LATER = ("js/meeting-", "js/old-", "js/panel", "js/dialog", "js/clinic")
 FOR_EVER = "public, max-age=31536000, immutable"
 ASK_AGAIN = "public, no-cache"
 
@@ -55,7 +57,7 @@ def vendor(name: str) -> Response:
 def first_modules() -> list[str]:
     """Return the modules every visit runs, to be fetched together instead of import by import."""
     names = [name for name in _known() if name.startswith("js/")]
-    return [name for name in names if not name.startswith(("js/meeting-", "js/old-"))]
+    return [name for name in names if not name.startswith(LATER)]
 
 
 @cache

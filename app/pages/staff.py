@@ -28,6 +28,8 @@ log = structlog.get_logger()
 staff = Blueprint("staff", __name__, template_folder="templates", url_prefix="/staff")
 
 HOME = "/staff/"
+# Who may not read appointments has no clinic page.
+CLINIC = "appointments:read"
 LONGEST_PATH = 300
 # What a page can say; `staff.<name>.title` and `.text` exist for each in every catalogue.
 NOTICES = {
@@ -53,14 +55,22 @@ OF_CODES = {
 
 @staff.get("/")
 def home() -> Response:
-    """Show who is signed in."""
+    """Show the day's visits to whoever may see them, to others that they are signed in."""
     try:
         session = cookies.current_session(now())
     except Unauthorized:
         return _to("/staff/sign-in")
     with current_services().database.begin() as db:
-        organisation = db.get_one(Organisation, session.organisation_id)
-    return _page("signed-in", name=session.name, organisation=organisation.name)
+        organisation = db.get_one(Organisation, session.organisation_id).name
+    if CLINIC not in session.scopes:
+        return _page("signed-in", name=session.name, organisation=organisation)
+    return _page(
+        "clinic",
+        "pages/clinic.html",
+        name=session.name,
+        organisation=organisation,
+        data={"scopes": sorted(session.scopes)},
+    )
 
 
 @staff.get("/sign-in")
@@ -209,12 +219,18 @@ def _to(target: str) -> Response:
     return answer
 
 
-def _page(state: str, *, status: int | None = None, **facts: object) -> Response:
+def _page(
+    state: str,
+    template: str = "pages/staff.html",
+    *,
+    status: int | None = None,
+    **facts: object,
+) -> Response:
     language = choose(
         asked=request.args.get("lang"), accepted=request.accept_languages, preferred=""
     )
     body = render_template(
-        "pages/staff.html",
+        template,
         state=state,
         t=catalogue(language),
         language=language,

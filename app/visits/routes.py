@@ -7,14 +7,24 @@ from sqlalchemy.orm import Session
 
 from app.moderation.routes import ROOM_TOLD, ROOM_WILL_BE_TOLD, carry_out
 from app.moderation.schemas import ReasonIn
-from app.visits import service
-from app.visits.schemas import VisitOut
+from app.visits import day, service
+from app.visits.schemas import DayOut, DayQuery, VisitOut
 from app.web.auth import Caller, actor_of, now, requires
 from app.web.blueprint import Blueprint
 from app.web.idempotency import idempotent
 from app.web.transactions import after_commit, transactional
 
 blp = Blueprint("visits", __name__, description="Visits as they happen")
+
+
+@blp.route("/visits", methods=["GET"])
+@transactional
+@requires("appointments:read")
+@blp.arguments(DayQuery, location="query")
+@blp.response(200, DayOut)
+def list_visits(query: dict[str, Any], *, db: Session, caller: Caller) -> Any:
+    """List a day's visits as they stand: who waits since when, is late, is inside."""
+    return day.visits_of_day(db, organisation_id=caller.organisation_id, now=now(), **query)
 
 
 @blp.route("/visits/<uuid:appointment_id>/start", methods=["POST"])

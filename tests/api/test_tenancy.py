@@ -99,6 +99,7 @@ OPERATIONS = [
     Operation("POST", f"{A}/no-show", "appointments:write"),
     Operation("POST", f"{V}/start", "visits:write"),
     Operation("POST", f"{V}/end", "visits:write", {"reason": "x"}),
+    Operation("GET", "/visits", "appointments:read"),
     Operation("GET", f"{V}/status", "appointments:read"),
     Operation("GET", f"{S}/notifications", "notifications:manage"),
     Operation("POST", f"{S}/notifications", "notifications:manage", RESEND),

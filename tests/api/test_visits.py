@@ -47,6 +47,25 @@ def after(made: dict[str, Any], minutes: float) -> datetime:
     return datetime.fromisoformat(made["end"]) + minutes * MINUTE
 
 
+class TestDay:
+    """`GET /visits`."""
+
+    def test_a_day_with_who_is_late_by_provider_and_for_this_hospital_only(
+        self, clinic: Hospital, charlie: Hospital
+    ) -> None:
+        """The day of the first visit, wherever midnight is."""
+        late = make_appointment(clinic, -6)
+        day = late["start"][:10]
+        items = clinic.get(f"/visits?day={day}").get_json()["items"]
+        shown = next(one for one in items if one["appointment_id"] == late["id"])
+        assert shown["status"] == "scheduled"
+        assert {one["late"] for one in shown["people"]} == {True}
+        other = clinic.get(f"/visits?day={day}&provider_id={late['patient']['id']}").get_json()
+        assert other["items"] == []
+        assert [one["id"] for one in other["providers"]] == [late["provider"]["id"]]
+        assert charlie.get(f"/visits?day={day}").get_json()["items"] == []
+
+
 class TestWatching:
     """`GET /visits/{appointment_id}/status`."""
 

@@ -51,7 +51,7 @@ def test_the_hospital_admits_and_the_call_begins(waiting: Waiting, hospital: Sta
 def test_the_doctor_admits_on_the_page(waiting: Waiting) -> None:
     """The list over the picture has one line, and then none."""
     page = waiting.doctor.page
-    page.get_by_role("button", name="Let Some patient in").click()
+    page.get_by_role("button", name="Let in: Some patient").click()
     waiting.patient.wait_state("in-call")
     waiting.patient.wait_media()
     expect(page.get_by_test_id("waiting")).to_be_hidden()

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from flask import Flask, Response, jsonify
+from flask import Flask, Response, jsonify, request
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, BrowserContext, Page, Route, ViewportSize, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -78,6 +78,11 @@ class LinkService:
     # For a moderator: who waits; and who was let in by the page.
     queue: list[str] = field(default_factory=list)
     admitted: list[str] = field(default_factory=list)
+    denied: list[tuple[str, str]] = field(default_factory=list)
+    # Who is in the room, by name and role, and what the page did there.
+    inside: list[tuple[str, str]] = field(default_factory=list)
+    done: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    refuses: bool = False
     permissions: list[str] = field(default_factory=lambda: ["share_screen"])
     others: list[tuple[str, str]] = field(default_factory=lambda: [("Dr. Ada Keller", "doctor")])
 
@@ -155,6 +160,37 @@ class LinkService:
         self.admitted.append(name)
         return _json({"state": "admitted"})
 
+    def admit_next(self) -> Response:
+        name = self.queue[0]
+        self.admit(name)
+        return _json({"state": "admitted", "participant_id": name, "display_name": name})
+
+    def deny(self, name: str, message: str) -> Response:
+        self.queue.remove(name)
+        self.denied.append((name, message))
+        return _json({"state": "denied"})
+
+    def people(self) -> Response:
+        people = [
+            {
+                "participant_id": str(UUID(int=7)) if number == 0 else name,
+                "display_name": name,
+                "role": role,
+                "moderator": role in ("doctor", "nurse"),
+                "since": "2030-05-14T12:30:00Z",
+            }
+            for number, (name, role) in enumerate(self.inside)
+        ]
+        return _json({"people": people, "audio_moderated": False, "video_moderated": False})
+
+    def control(self, name: str, body: dict[str, Any]) -> Response:
+        if self.refuses:
+            return _json({"code": "not_in_room", "status": 409}, 409)
+        self.done.append((name, body))
+        if name == "remove":
+            self.inside = [one for one in self.inside if one[0] != body["participant_id"]]
+        return _json({"delivered": len(self.inside) - 1} if name == "message" else {}, 202)
+
     def _ready(self) -> dict[str, Any]:
         return {
             "state": "ready",
@@ -200,6 +236,16 @@ def app(service: LinkService) -> Flask:
     app.get("/j/<code>/waiting", endpoint="waiting")(lambda code: service.waiting())
     app.post("/j/<code>/waiting/<name>/admit", endpoint="admit")(
         lambda code, name: service.admit(name)
+    )
+    app.post("/j/<code>/waiting/admit-next", endpoint="admit-next")(
+        lambda code: service.admit_next()
+    )
+    app.post("/j/<code>/waiting/<name>/deny", endpoint="deny")(
+        lambda code, name: service.deny(name, request.get_json()["message"])
+    )
+    app.get("/j/<code>/people", endpoint="people")(lambda code: service.people())
+    app.post("/j/<code>/controls/<name>", endpoint="control")(
+        lambda code, name: service.control(name, request.get_json())
     )
     return app
 

@@ -134,16 +134,16 @@ class TestModerators:
         expect(lines).to_have_count(2)
         expect(lines.nth(0)).to_contain_text("has just come")
         expect(lines.nth(1)).to_contain_text("waiting for 1 min")
-        expect(moderates.get_by_role("button", name="Let Kim Lee in")).to_be_visible()
+        expect(moderates.get_by_role("button", name="Let in: Kim Lee")).to_be_visible()
 
     def test_keys_alone_let_in_one_after_the_other(
         self, moderates: Page, service: LinkService
     ) -> None:
-        moderates.get_by_role("button", name="Let Kim Lee in").focus()
+        moderates.get_by_role("button", name="Let in: Kim Lee").focus()
         moderates.keyboard.press("Enter")
         expect(moderates.get_by_test_id("waiting-title")).to_have_text("Waiting to be let in: 1")
         # The button pressed is gone, so the focus goes to the next.
-        expect(moderates.get_by_role("button", name="Let Sam Rivera in")).to_be_focused()
+        expect(moderates.get_by_role("button", name="Let in: Sam Rivera")).to_be_focused()
         moderates.keyboard.press("Enter")
         expect(moderates.get_by_test_id("waiting")).to_be_hidden()
         assert service.admitted == ["Kim Lee", "Sam Rivera"]
@@ -157,7 +157,7 @@ class TestModerators:
 
     def test_a_decision_that_failed_is_said(self, moderates: Page, service: LinkService) -> None:
         service.queue = []
-        moderates.get_by_role("button", name="Let Kim Lee in").click()
+        moderates.get_by_role("button", name="Let in: Kim Lee").click()
         expect(moderates.get_by_test_id("toast")).to_contain_text("no longer waiting")
         expect(moderates.get_by_test_id("waiting")).to_be_hidden()
 

@@ -5,7 +5,6 @@ import { button, part, t } from './page.js';
 import { makeTiles } from './tiles.js';
 import { toast } from './toasts.js';
 import { announce } from './views.js';
-import { stopWaiting, watchWaiting } from './waiting.js';
 
 const own = { audio: { action: 'mic', on: 'call.mic-on', off: 'call.mic-off' }, video: { action: 'camera', on: 'call.camera-on', off: 'call.camera-off' } };
 const moderation = {
@@ -16,6 +15,9 @@ const troubles = new Set();
 const groups = new Map();
 let controls = null;
 let newest = null;
+// What this person may do, and the panel of who may moderate: nobody else needs to load it.
+let mine = [];
+let panel = null;
 // The people of the meeting we are in; while another is being entered, still those of the former.
 let people = new Map();
 let sharing = false;
@@ -46,8 +48,9 @@ export const room = {
     document.body.dataset.client = meeting.hasOwnControls ? 'frame' : 'page';
     button('share').hidden = !(canShare() && grant.permissions.includes('share_screen'));
     newest = meeting;
-    if (grant.permissions.includes('moderate')) {
-      watchWaiting();
+    mine = grant.permissions;
+    if (mine.includes('moderate')) {
+      manage();
     }
   },
 
@@ -74,7 +77,7 @@ export const room = {
 
   /** Empty the screen at the end. */
   clear() {
-    stopWaiting();
+    manageNoMore();
     [...groups.keys()].forEach(room.drop);
     people = new Map();
     renderPeople();
@@ -104,10 +107,29 @@ function listen(meeting, tiles) {
   on('sharing', renderSharing);
   on('interrupted', ({ what }) => trouble(what, true));
   on('restored', ({ what }) => trouble(what, false));
-  on('role-changed', ({ own: mine, role }) => mine && role === 'moderator' && announce(t('call.moderator')));
+  on('role-changed', ({ own: ours, role }) => ours && whenRole(role));
   on('message', ({ from, text }) => toast(from || t('call.notice'), text));
   on('asked', ({ kind }) => toast(t('call.notice'), t(moderation[kind].asked)));
   on('moderated', ({ kind, allowed }) => !allowed && toast(t('call.notice'), t(moderation[kind].refused)));
+}
+
+function whenRole(role) {
+  if (role === 'moderator') {
+    announce(t('call.moderator'));
+    manage();
+  } else {
+    manageNoMore();
+  }
+}
+
+function manage() {
+  panel ??= import('./panel.js');
+  // Where it did not load, the next meeting tries again.
+  panel.then(({ startPanel }) => startPanel(mine), () => { panel = null; });
+}
+
+function manageNoMore() {
+  panel?.then(({ stopPanel }) => stopPanel(), () => {});
 }
 
 function whenSeen(crowd, tiles, { id, name }) {

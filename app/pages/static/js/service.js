@@ -73,6 +73,26 @@ export async function admit(participantId) {
   return answer.kind === 'ok';
 }
 
+/** Do not let somebody in, and tell them `message`; tells whether it was done. For moderators. */
+export const deny = (participantId, message) => send(`/waiting/${participantId}/deny`, { message });
+
+/** Let in who has waited longest; tells whether it was done. For moderators. */
+export const admitNext = () => send('/waiting/admit-next', {});
+
+/** Ask who is in the room; gives nothing when there is no answer. For moderators. */
+export async function requestPeople() {
+  const answer = await ask('/people', {});
+  return answer.kind === 'ok' ? answer.body.people : null;
+}
+
+/** Do what a moderator wants in the room: `name` as in `/j/{code}/controls/{name}`. Gives the answer, or nothing. */
+export const control = (name, body) => send(`/controls/${name}`, body);
+
+async function send(path, body) {
+  const answer = await ask(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+  return answer.kind === 'ok' ? answer.body : null;
+}
+
 async function ask(path, options) {
   try {
     const response = await fetch(here + path, { ...options, cache: 'no-store', signal: timeLimit() });
