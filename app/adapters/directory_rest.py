@@ -50,7 +50,7 @@ class RestDirectory:
         """PUT {base}/{reference}/visits/{appointment}; see `ports.Directory`."""
         whose = status.patient_reference if kind == "patient" else status.provider_reference
         if not _is_a_name(whose):
-            raise Invalid("The reference cannot stand in a path.", code="http_404")
+            raise Invalid("The reference cannot stand in a path.", code="not_a_reference")
         path = f"/{quote(whose, safe='')}/visits/{status.appointment_id}"
         self._http.put(service, path, {name: getattr(status, name) for name in status.__slots__})
 

@@ -22,12 +22,12 @@ from app.web.services import current_services
 
 
 def from_our_page(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Take a write only from our own page: as JSON, which no form of another site can send, and
-    without an `Origin` of somewhere else."""
+    """Take a write only from our own page: what it says as JSON, which no form of another site can
+    send, and without an `Origin` of somewhere else."""
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if not request.is_json:
+        if request.content_length and not request.is_json:
             raise UnsupportedMediaType("Send JSON, with Content-Type: application/json.")
         origin = request.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc not in _our_hosts():

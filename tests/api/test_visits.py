@@ -344,6 +344,17 @@ class TestDoors:
         assert prosody.ask(**asked)["allow"] == (not reason)
 
 
+# What some types say besides.
+DECIDED = '{"by": "client"}'
+MORE = {
+    "participant.admitted": DECIDED,
+    "participant.denied": DECIDED,
+    "participant.left": '{"reason": "left"}',
+    "participant.removed": '{"until": null}',
+    "participant.refused": '{"code": "full"}',
+}
+
+
 def tell_of(services: Services, made: dict[str, Any], type_: str, participant_id: str) -> None:
     """Append an event about a patient that another part of the service tells."""
     with services.database.begin() as db:
@@ -351,6 +362,11 @@ def tell_of(services: Services, made: dict[str, Any], type_: str, participant_id
             text("""
             SELECT teleconference.append_event(gen_random_uuid(), :session, :type,
                 jsonb_build_object('session_id', :session, 'participant_id', :person,
-                'role', 'patient', 'participant_reference', null), now())"""),
-            {"session": made["session_id"], "type": type_, "person": participant_id},
+                'role', 'patient', 'participant_reference', null) || cast(:more AS jsonb), now())"""),
+            {
+                "session": made["session_id"],
+                "type": type_,
+                "person": participant_id,
+                "more": MORE.get(type_, "{}"),
+            },
         )
