@@ -203,9 +203,15 @@ local function on_room_query(event)
 	local node = jid.split(iq.attr.to);
 	local room = find_room(node);
 	if not room then return; end
-	local permissions, role = conduct.rights(conduct.inside(room, iq.attr.from));
-	local code, act = rights.against_query(iq.tags[1], permissions, role, iq.attr.type == "set");
+	local occupant, record = conduct.inside(room, iq.attr.from);
+	local permissions, role = conduct.rights(occupant, record);
+	local query, is_set = iq.tags[1], iq.attr.type == "set";
+	local code, act = rights.against_query(query, permissions, role, is_set);
 	if code then return forbid(origin, iq, node, code, act); end
+	-- Told before the room goes, so that its end is known for what it is.
+	if is_set and query.attr.xmlns == XMLNS_OWNER and rights.destroys(query) then
+		conduct.tell_deed("room.ended", node, room, record, {});
+	end
 end
 
 local function check_message(origin, message, room)

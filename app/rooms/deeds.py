@@ -15,12 +15,12 @@ from app.participants import moderators
 from app.participants import service as participants
 from app.rooms import av_moderation, call_orders
 from app.rooms.news import News, Person, Room
-from app.rooms.orders import Target
+from app.rooms.orders import Target, end
 from app.rooms.register import Register
 from app.rooms.schemas import Fact
 from app.sessions import service as sessions
 from app.sessions.models import CareSession
-from app.sessions.states import OVER
+from app.sessions.states import OVER, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +139,27 @@ class AvModerated:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A person who may closed the room for everybody, which ends the session."""
+
+    room: Room
+    by: Person
+
+    def tell(self, db: Session, now: datetime) -> None:
+        """End it; the order is for whoever waits, and for a room that stayed open."""
+        sessions.end(
+            db,
+            organisation_id=self.room.organisation_id,
+            session_id=self.room.id,
+            reason="",
+            actor=_actor(self.by),
+            now=now,
+        )
+        target = Target(self.room.organisation_id, self.room.id, self.room.name)
+        end(db, target, reason="", now=now)
+
+
 def _locked(db: Session, room: Room) -> CareSession:
     return sessions.lock(db, organisation_id=room.organisation_id, session_id=room.id)
 
@@ -167,6 +188,14 @@ def _on_av_moderation(register: Register, fact: Fact, source: str) -> None:
         register.news.append(AvModerated(by[0], person, by[1], fact.media, fact.on))
 
 
+def _on_ended(register: Register, fact: Fact, source: str) -> None:
+    """Close the session, and know at once that who leaves now is not cut off."""
+    by = register.place(fact.room, fact.by)
+    if by and by[0].state == State.ACTIVE:
+        by[0].state = State.ENDED
+        register.news.append(Ended(*by))
+
+
 HANDLERS: dict[str, Any] = {
     "participant.kicked": _handler(lambda room, person, by, _: Kicked(room, person, by)),
     "participant.moderator": _handler(
@@ -174,4 +203,5 @@ HANDLERS: dict[str, Any] = {
     ),
     "participant.muted": _handler(lambda room, person, by, f: Muted(room, person, by, f.media)),
     "room.av_moderation": _on_av_moderation,
+    "room.ended": _on_ended,
 }

@@ -15,7 +15,8 @@ function rights.against_message(message, permissions, role)
 	return nil;
 end
 
-local function destroys(query)
+-- Whether a query closes the room for everybody.
+function rights.destroys(query)
 	for _, child in ipairs(query.tags) do
 		if child.name == "destroy" then return true; end
 	end
@@ -73,7 +74,7 @@ end
 -- The same for a query of muc#admin or muc#owner; is_set: whether it changes anything.
 function rights.against_query(query, permissions, role, is_set)
 	-- configuring the room comes with moderating it; closing it for everybody does not
-	if destroys(query) and not permissions.end_session then return "end-not-allowed", "end"; end
+	if rights.destroys(query) and not permissions.end_session then return "end-not-allowed", "end"; end
 	if role ~= "moderator" then return "not-moderator", act_of(query); end
 	if is_set and not is_offered(query) then return "not-offered", act_of(query); end
 	return nil;

@@ -362,7 +362,8 @@ def tell_of(services: Services, made: dict[str, Any], type_: str, participant_id
             text("""
             SELECT teleconference.append_event(gen_random_uuid(), :session, :type,
                 jsonb_build_object('session_id', :session, 'participant_id', :person,
-                'role', 'patient', 'participant_reference', null) || cast(:more AS jsonb), now())"""),
+                'role', 'patient', 'participant_reference', null)
+                || cast(:more AS jsonb), now())"""),
             {
                 "session": made["session_id"],
                 "type": type_,

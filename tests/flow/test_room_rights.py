@@ -19,6 +19,7 @@ from app.localstack import names
 from app.participants.models import Attendance
 from app.ports import RoomOrder
 from app.signing import sign
+from tests.api.records import types_of
 from tests.flow.clinic import AUDITED_WITHIN_S, Clinic, Guest, until
 from tests.flow.refused import at_request
 from tests.flow.xmpp_client import Refused, XmppClient, logged_in, room_jid
@@ -241,6 +242,10 @@ def test_a_doctors_client_may_destroy_the_room(clinic: Clinic) -> None:
     guests = asyncio.run(try_it())
     for guest in guests.values():
         assert until(lambda one=guest: reasons(clinic, one) == ["ended"], AUDITED_WITHIN_S)  # type: ignore[misc]
+    session_id = guests["doctor"].session["id"]
+    told = types_of(clinic.services, session_id)
+    assert "session.ended" in told
+    assert "session.interrupted" not in told
 
 
 def reasons(clinic: Clinic, guest: Guest) -> list[str | None]:
