@@ -27,7 +27,9 @@ PENDING = {
     "notifications": text("""
         SELECT count(*) FROM teleconference.notifications n
         JOIN teleconference.events e ON e.id = n.event_id
-        WHERE e.session_id = ANY(:sessions) AND n.state = 'pending'"""),
+        WHERE e.session_id = ANY(:sessions) AND n.state = 'pending'
+          -- A lost connection is told a minute later, if it is still true then.
+          AND n.next_attempt_at < now() + interval '5 seconds'"""),
     "orders to rooms": text("""
         SELECT count(*) FROM teleconference.room_commands
         WHERE session_id = ANY(:sessions) AND state = 'pending'"""),
