@@ -30,7 +30,7 @@ from app.web.schemas import EARLIEST, LATEST
 from tests.api.clinic import appointment_in, make_appointment, with_directory
 from tests.api.hospital import Hospital
 
-EXAMPLES = 40
+EXAMPLES = 15
 MAKE = "POST /appointments"
 REMOVE = "DELETE /sessions/{session_id}/participants"
 EXPORT = "GET /audit/export"

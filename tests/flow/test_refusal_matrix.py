@@ -27,7 +27,12 @@ ENTRIES = list(cases([ALONE]))
 
 @pytest.fixture(scope="module")
 def guests(clinic: Clinic) -> dict[str, Guest]:
-    """One of each role in one session, and a bystander who is in no room."""
+    """Those of the rooms; the end of one of them is the end of their session."""
+    return company(clinic)
+
+
+def company(clinic: Clinic) -> dict[str, Guest]:
+    """Return one of each role in one session, and a bystander who is in no room."""
     doctor = clinic.guest("doctor")
     others = {role: clinic.guest(role, doctor.session) for role in ROLES if role != "doctor"}
     return {"doctor": doctor, **others, "bystander": clinic.guest("relative", doctor.session)}
@@ -95,10 +100,10 @@ def over_xmpp(clinic: Clinic, guests: dict[str, Guest], over_rest: dict[str, set
 
 
 @pytest.fixture(scope="module")
-def on_page(clinic: Clinic, guests: dict[str, Guest], over_xmpp: Outcomes) -> Outcomes:
-    """The code each request of a page was refused with, or ''. After the stanzas: at the end of
-    this the session is over."""
-    page = requests.Session()
+def on_page(clinic: Clinic) -> Outcomes:
+    """The code each request of a page was refused with, or ''. At the end of it the session is
+    over."""
+    page, guests = requests.Session(), company(clinic)
 
     def request(case: Case) -> str:
         url = f"{clinic.stack.api_url}/j/{guests[case.role].code}/{case.act.name}"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -146,5 +147,7 @@ def test_people_get_sentences_with_all_they_need() -> None:
 
     text = sentences({**facts, "appointments": [appointment]})
 
+    local = datetime.fromisoformat(appointment.pop("start")).astimezone()
     assert all(value in text for value in (*facts.values(), *appointment.values()))
+    assert f"{local:%H:%M}" in text
     assert "-u 'an-id:a-secret'" in text
