@@ -67,3 +67,10 @@ def process_at(services: Services, clock: Clock) -> Flask:
     """Return a fresh process of the API, which has met no issuer yet."""
     issuers = Issuers(PlainIdentityHttp(), clock=clock)
     return create_app(replace(services, issuers=issuers))
+
+
+def forget_all(services: Services) -> None:
+    """Have no issuer vouch for anybody: where one does, its sign-in opens without a choice."""
+    with services.database.begin() as db:
+        for provider in service.list_providers(db):
+            service.remove_provider(db, provider_id=provider.id, now=utc_now())

@@ -17,7 +17,7 @@ from app.factory import create_app
 from app.services import Services
 from tests.api.clinic import appointment_in, with_directory
 from tests.api.hospital import Hospital, admit_hospital
-from tests.api.vouching import vouch
+from tests.api.vouching import forget_all, vouch
 from tests.oidc import Provider
 from tests.pages.axe import violations
 from tests.pages.conftest import KeepAlive
@@ -73,6 +73,7 @@ def desk(services: Services, provider: Provider, browser: Browser) -> Iterator[D
     url = f"http://localhost:{port}"
     app = create_app(replace(services, settings=replace(services.settings, public_url=url)))
     hospital = with_directory(admit_hospital(app, services, "Alice Hospital"))
+    forget_all(services)
     row = vouch(services, hospital, provider.url)
     server = make_server("127.0.0.1", port, app, threaded=True, request_handler=KeepAlive)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()

@@ -16,7 +16,7 @@ from app.factory import create_app
 from app.pages.staff import NOTICES
 from app.services import Services
 from tests.api.hospital import admit_hospital
-from tests.api.vouching import vouch
+from tests.api.vouching import forget_all, vouch
 from tests.oidc import Provider
 from tests.pages.conftest import PHONE, KeepAlive
 
@@ -60,6 +60,7 @@ def desk(services: Services, provider: Provider, browser: Browser) -> Iterator[D
     url = f"http://localhost:{port}"
     app = create_app(replace(services, settings=replace(services.settings, public_url=url)))
     hospital = admit_hospital(app, services, "Alice Hospital")
+    forget_all(services)
     row = vouch(services, hospital, provider.url)
     server = make_server("127.0.0.1", port, app, threaded=True, request_handler=KeepAlive)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
