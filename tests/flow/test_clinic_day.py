@@ -63,6 +63,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     folder = tmp_path_factory.mktemp("town")
     env = {**QUICK, **AUDIT, "RELAY_POLL_S": "0.25"}
     env |= {"AUDIT_ANCHOR_FILE": str(folder / "anchors"), "AUDIT_ANCHOR_EVERY_S": "1"}
+    env["DIRECTORY_TIMEOUT_S"] = "10"  # this is a test of a day, not of a busy machine
     with LocalStack(folder, parts={*BACKING, *SERVICES}, durable=False, env=env) as running:
         running.run("keys", "rotate")
         yield running
