@@ -22,6 +22,27 @@ MOST = 500
 Found = Row[*tuple[Any, ...]]
 
 
+ROWS = (
+    select(
+        Appointment.id,
+        Appointment.status,
+        Appointment.status_since,
+        Appointment.visit_type,
+        Appointment.planned_start,
+        Appointment.planned_end,
+        Visit.session_id,
+        CareSession.started_at,
+        CareSession.ended_at,
+        Patient.display_name.label("patient"),
+        Provider.display_name.label("provider"),
+    )
+    .join(Visit, Visit.appointment_id == Appointment.id)
+    .join(CareSession, CareSession.id == Visit.session_id)
+    .join(Patient, Patient.id == Appointment.patient_id)
+    .join(Provider, Provider.id == Appointment.provider_id)
+)
+
+
 def visits_of_day(
     db: Session,
     *,
@@ -50,26 +71,7 @@ def visits_of_day(
     )
     wanted = on_day if provider_id is None else (*on_day, Appointment.provider_id == provider_id)
     rows = db.execute(
-        select(
-            Appointment.id,
-            Appointment.status,
-            Appointment.status_since,
-            Appointment.visit_type,
-            Appointment.planned_start,
-            Appointment.planned_end,
-            Visit.session_id,
-            CareSession.started_at,
-            CareSession.ended_at,
-            Patient.display_name.label("patient"),
-            Provider.display_name.label("provider"),
-        )
-        .join(Visit, Visit.appointment_id == Appointment.id)
-        .join(CareSession, CareSession.id == Visit.session_id)
-        .join(Patient, Patient.id == Appointment.patient_id)
-        .join(Provider, Provider.id == Appointment.provider_id)
-        .where(*wanted)
-        .order_by(Appointment.planned_start, Appointment.id)
-        .limit(MOST + 1)
+        ROWS.where(*wanted).order_by(Appointment.planned_start, Appointment.id).limit(MOST + 1)
     ).all()
     people = _people(db, [row.session_id for row in rows[:MOST]], now)
     return {
