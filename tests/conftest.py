@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """A PostgreSQL of this worker's own, with the schema made by the migrations."""
     folder = tmp_path_factory.mktemp("postgres")
-    env = {**AUDIT, "DIRECTORY_TIMEOUT_S": "0.5"}
+    env = {**AUDIT, "DIRECTORY_TIMEOUT_S": "1"}
     with LocalStack(folder, parts={"postgres"}, durable=False, env=env) as stack:
         stack.migrate()
         yield stack

@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import Response
 from sqlalchemy.orm import Session
 
-from app.moderation import removal, service
+from app.moderation import service
 from app.moderation.schemas import (
     MessageIn,
     MessageOut,
@@ -17,7 +17,7 @@ from app.moderation.schemas import (
 )
 from app.participants.schemas import InvitedOut, ParticipantOut, ParticipantPatch
 from app.ports import RoomOrder
-from app.rooms import commands
+from app.rooms import commands, removal
 from app.sessions.schemas import SessionOut, SessionPatch
 from app.web.auth import Caller, actor_of, now, requires
 from app.web.blueprint import Blueprint

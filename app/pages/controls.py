@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.moderation import calls, removal, service
+from app.moderation import calls, service
 from app.moderation.routes import ROOM_TOLD, ROOM_WILL_BE_TOLD, carry_out
 from app.moderation.schemas import AvModerationIn, MessageIn, MessageOut, MuteAllIn
 from app.pages.behind_link import actor_in, from_our_page, seated
@@ -22,7 +22,7 @@ from app.participants import presence
 from app.participants.permissions import Permission
 from app.participants.seats import Seat
 from app.ports import RoomOrder
-from app.rooms import av_moderation
+from app.rooms import av_moderation, removal
 from app.sessions import service as sessions
 from app.web.auth import now
 from app.web.blueprint import Blueprint

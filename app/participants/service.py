@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, or_, select, update
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from app.audit import service as audit
@@ -100,54 +100,6 @@ def get(
         raise NotFound(
             "There is no such participant in this session.", code="participant_not_found"
         )
-    return participant
-
-
-def remove(
-    db: Session,
-    session: CareSession,
-    *,
-    participant_id: UUID,
-    actor: Actor,
-    now: datetime,
-    until: datetime | None = None,
-) -> Participant:
-    """Take a person out, for good or until a moment. For good, their link and every token of theirs
-    is dead from here on; else the link works again then.
-
-    The state changes first and the room is told after the commit, so there is no moment in which
-    a person put out could come back. Removing twice is no error, and the later word counts: a time
-    may be changed or become for good, but for good stays so.
-
-    Args:
-        session: locked (`sessions.service.lock`).
-
-    Raises:
-        NotFound: there is no such participant.
-    """
-    participant = db.scalars(
-        update(Participant)
-        .where(
-            Participant.id == participant_id,
-            Participant.session_id == session.id,
-            or_(Participant.state != "removed", Participant.removed_until.is_not(None)),
-        )
-        .values(
-            state="removed", removed_at=now, removed_until=until, version=Participant.version + 1
-        )
-        .returning(Participant)
-        .execution_options(synchronize_session=False, populate_existing=True)
-    ).first()
-    if participant is None:
-        return get(
-            db,
-            organisation_id=session.organisation_id,
-            session_id=session.id,
-            participant_id=participant_id,
-        )
-    if until is None:
-        links.revoke_links(db, participant_id=participant_id, now=now)
-    tell(db, participant, "participant.removed", actor=actor, now=now, until=until)
     return participant
 
 

@@ -13,7 +13,7 @@ from app.audit.service import Actor
 from app.events import service as events
 from app.participants import moderators
 from app.participants import service as participants
-from app.rooms import av_moderation, call_orders
+from app.rooms import av_moderation, call_orders, removal
 from app.rooms.news import News, Person, Room
 from app.rooms.orders import Target, end
 from app.rooms.register import Register
@@ -46,10 +46,17 @@ class Kicked:
     by: Person
 
     def tell(self, db: Session, now: datetime) -> None:
-        """Remove the person; the service of participants tells the rest."""
-        session = _locked(db, self.room)
-        actor = _actor(self.by)
-        participants.remove(db, session, participant_id=self.person.id, actor=actor, now=now)
+        """Remove the person. The order puts nobody out again: it sees to it that Prosody's word
+        is the service's, whatever became of that Prosody."""
+        removal.remove_participant(
+            db,
+            organisation_id=self.room.organisation_id,
+            session_id=self.room.id,
+            participant_id=self.person.id,
+            reason="",
+            actor=_actor(self.by),
+            now=now,
+        )
 
 
 @dataclass(frozen=True, slots=True)

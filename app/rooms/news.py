@@ -1,7 +1,7 @@
 """What became true in a room, told to the outbox and to the audit log."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from typing import Any, Protocol
@@ -79,23 +79,18 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A person came or went. Many do at once, so they are told together."""
+    """A person came or went. Many do at once, so they are told together.
+
+    `type` is that of the event and of the audit entry; `detail` what there is to say besides who.
+    """
 
     person: Person
+    type: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
 
     def tell(self, db: Session, now: datetime) -> None:
         """Append the event and the audit entry."""
         tell_moved(db, [self], now)
-
-    @property
-    def type(self) -> str:
-        """Return the type of the event, which the audit entry has too."""
-        raise NotImplementedError
-
-    @property
-    def detail(self) -> Mapping[str, Any]:
-        """Return what there is to say besides who it is."""
-        return {}
 
     @property
     def event(self) -> Event:
@@ -115,31 +110,14 @@ class Moved:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Joined(Moved):
-    """A person came into the room."""
-
-    @property
-    def type(self) -> str:
-        """Return the type of the event."""
-        return "participant.joined"
+def joined(person: Person) -> Moved:
+    """Return the news that a person came into the room."""
+    return Moved(person, "participant.joined")
 
 
-@dataclass(frozen=True, slots=True)
-class Left(Moved):
-    """A person is no longer in the room."""
-
-    reason: str
-
-    @property
-    def type(self) -> str:
-        """Return the type of the event."""
-        return "participant.left"
-
-    @property
-    def detail(self) -> Mapping[str, Any]:
-        """Return why."""
-        return {"reason": self.reason}
+def left(person: Person, reason: str) -> Moved:
+    """Return the news that a person is no longer in the room."""
+    return Moved(person, "participant.left", {"reason": reason})
 
 
 def tell_moved(db: Session, moved: Sequence[Moved], now: datetime) -> None:
@@ -188,7 +166,9 @@ class Refused:
         )
         if person and room and person.session_id == room.id:
             data = {**person.data, "code": self.code}
-            _append(db, "participant.refused", person, data, now)
+            events.append(
+                db, "participant.refused", session_id=person.session_id, data=data, now=now
+            )
 
     def _where(self) -> dict[str, Any]:
         if self.act:
@@ -255,9 +235,3 @@ def tell_all(db: Session, news: Iterable[News], now: datetime) -> None:
         else:
             for one in several:
                 one.tell(db, now)
-
-
-def _append(
-    db: Session, type_: str, person: Person, data: Mapping[str, Any], now: datetime
-) -> None:
-    events.append(db, type_, session_id=person.session_id, data=data, now=now)

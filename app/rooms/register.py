@@ -19,7 +19,7 @@ from app.ids import new_id
 from app.organisations.models import Organisation
 from app.participants.models import Attendance, Participant
 from app.participants.permissions import Permission, effective
-from app.rooms.news import Joined, Left, News, Person, Room, Started
+from app.rooms.news import News, Person, Room, Started, joined, left
 from app.sessions.models import CareSession
 from app.sessions.states import State
 
@@ -169,7 +169,7 @@ class Register:
             self.news.append(Started(room, person))
         if is_first:
             person.move_to("joined")
-            self.news.append(Joined(person))
+            self.news.append(joined(person))
 
     def leave(self, stay: Stay, *, at: datetime, reason: str) -> None:
         """Note that a connection is gone. The person leaves with the last of several."""
@@ -181,7 +181,7 @@ class Register:
         if not self._is_inside(stay.participant_id):
             person = self.people[stay.participant_id]
             person.move_to("left")
-            self.news.append(Left(person, reason))
+            self.news.append(left(person, reason))
 
     def save(self, db: Session) -> None:
         """Write the stays and states; the news is the caller's to tell."""

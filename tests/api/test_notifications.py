@@ -251,7 +251,12 @@ def test_the_host_is_told_once_who_waits(
     alice.invite(session["id"], "doctor", display_name="Dora", email="dora@example.org")
     person = patient(alice, session)
     post.now()
-    about = {"participant_id": person["id"], "role": "patient"}
+    about = {
+        "session_id": session["id"],
+        "participant_id": person["id"],
+        "role": "patient",
+        "participant_reference": None,
+    }
     tell_waiting(services, session["id"], about)
     assert post.now() == [("patient_waiting", "Dora")]
     tell_waiting(services, session["id"], about)

@@ -1,8 +1,8 @@
 """Every statement the service sends finds its rows by an index, whichever table grows.
 
 PostgreSQL itself tells the plans of all that was run, also of what functions run inside it. In an
-almost empty table it rightly reads everything, so here it is asked not to; what it then still
-reads from end to end has no index to go by.
+almost empty table it rightly reads everything, and joins by reading everything, so here it is asked
+not to; what it then still reads from end to end has no index to go by.
 """
 
 import json
@@ -43,6 +43,8 @@ SETTINGS = {
     "auto_explain.log_nested_statements": "on",
     "auto_explain.log_format": "json",
     "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
     "jit": "off",
 }
 INDEXED = {"Index Scan", "Index Only Scan", "Bitmap Index Scan"}
