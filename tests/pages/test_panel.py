@@ -212,9 +212,18 @@ STATES: dict[str, Act] = {
 }
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["phone", "desktop"])
-@pytest.mark.parametrize("language", ["en", "de", "fr"])
+# What fits depends on language and size, what can be read on the colours: every pair is seen once.
+LOOKS = {
+    "en-phone-light": ("en", NARROW, "light"),
+    "en-desktop-dark": ("en", WIDE, "dark"),
+    "de-phone-dark": ("de", NARROW, "dark"),
+    "de-desktop-light": ("de", WIDE, "light"),
+    "fr-phone-light": ("fr", NARROW, "light"),
+    "fr-desktop-dark": ("fr", WIDE, "dark"),
+}
+
+
+@pytest.mark.parametrize(("language", "size", "scheme"), LOOKS.values(), ids=LOOKS)
 def test_every_state_passes_axe_and_fits(
     browser: Browser, site: str, language: str, size: ViewportSize, scheme: str
 ) -> None:
