@@ -7,6 +7,7 @@ from redis.retry import Retry
 from sqlalchemy import text
 
 from app.access.issuers import Issuers
+from app.adapters.bulkhead import Bulkhead
 from app.adapters.directory_fhir import FhirDirectory
 from app.adapters.directory_http import DirectoryHttp
 from app.adapters.directory_rest import RestDirectory
@@ -45,7 +46,8 @@ def build_services(settings: Settings, *, application: str) -> Services:
     )
     vault = Vault(settings.master_keys)
     rooms = RedisRooms(redis)
-    identity = PlainIdentityHttp()
+    bulkhead = Bulkhead(settings.api_threads)
+    identity = PlainIdentityHttp(bulkhead)
     return Services(
         settings=settings,
         database=database,
@@ -62,7 +64,7 @@ def build_services(settings: Settings, *, application: str) -> Services:
         identity=identity,
         issuers=Issuers(identity),
         limiter=RedisLimiter(settings.redis_url),
-        directories=_directories(settings),
+        directories=_directories(settings, bulkhead),
         health={
             "database": DatabaseHealth(database),
             "redis": RedisHealth(redis),
@@ -98,9 +100,10 @@ def _sms(settings: Settings) -> HttpSmsGateway:
     )
 
 
-def _directories(settings: Settings) -> dict[str, Directory]:
+def _directories(settings: Settings, bulkhead: Bulkhead) -> dict[str, Directory]:
     # The operator names these addresses, and they are inside the hospital.
-    http = DirectoryHttp(GuardedSender(timeout_s=settings.directory_timeout_s, allow_private=True))
+    sender = GuardedSender(timeout_s=settings.directory_timeout_s, allow_private=True)
+    http = DirectoryHttp(sender, bulkhead)
     return {"rest": RestDirectory(http), "fhir": FhirDirectory(http)}
 
 

@@ -9,6 +9,7 @@ from app.access import service
 from app.access.issuers import Issuers
 from app.access.models import IdentityProvider
 from app.access.scopes import resolve
+from app.adapters.bulkhead import Bulkhead
 from app.adapters.identity_http import PlainIdentityHttp
 from app.clock import utc_now
 from app.factory import create_app
@@ -65,7 +66,7 @@ def vouch(
 
 def process_at(services: Services, clock: Clock) -> Flask:
     """Return a fresh process of the API, which has met no issuer yet."""
-    issuers = Issuers(PlainIdentityHttp(), clock=clock)
+    issuers = Issuers(PlainIdentityHttp(Bulkhead(2)), clock=clock)
     return create_app(replace(services, issuers=issuers))
 
 
