@@ -58,6 +58,7 @@ def token(facts: dict[str, Any]) -> requests.Response:
     )
 
 
+@pytest.mark.timeout(240)  # everything is started three times
 def test_a_first_start_shows_a_way_in_and_a_second_keeps_it(folder: Path, port: int) -> None:
     """The credentials work, the data is there again after SIGTERM, and --reset empties it."""
     with running(folder, "--port", str(port)) as (process, first):
