@@ -40,10 +40,10 @@ class Desk:
     app: Flask
     rings: SimpleQueue[bytes]
 
-    def stream(self) -> None:
-        """From now on pages are given the address of a stream; it says what `rings` holds."""
+    def stream(self, url: str = "") -> None:
+        """From now on pages are given the address of a stream; ours says what `rings` holds."""
         services: Services = self.app.extensions[EXTENSION]
-        streaming = replace(services.settings, stream_url=self.url)
+        streaming = replace(services.settings, stream_url=url or self.url)
         self.app.extensions[EXTENSION] = replace(services, settings=streaming)
 
     def open(self, size: ViewportSize = NARROW, **options: Any) -> Page:
@@ -169,6 +169,21 @@ def test_a_ring_brings_the_page_up_to_date_and_keeps_nobody_signed_in(desk: Desk
             desk.rings.put(RING)
         assert ("teleconsult-background" in asked.value.headers) is by_itself
         expect(rows(page).first).to_contain_text(shown)
+
+
+def test_a_stream_that_fails_costs_nothing(desk: Desk) -> None:
+    """Nobody listens at its address: the page asks in turns."""
+    desk.stream("http://127.0.0.1:9")
+    made = desk.book(60)
+    page = desk.open()
+    expect(rows(page)).to_have_count(1)
+    page.clock.install()
+    with page.expect_response("**/visits?*"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    desk.hospital.post(f"/appointments/{made['id']}/arrive")
+    with page.expect_response("**/visits?*"):
+        page.clock.fast_forward(15_001)
+    expect(rows(page).first).to_contain_text("Arrived")
 
 
 def test_names_leave_the_screen_when_nobody_is_there_any_more(desk: Desk) -> None:
