@@ -7,7 +7,6 @@ from redis.retry import Retry
 from sqlalchemy import text
 
 from app.access.issuers import Issuers
-from app.adapters.bulkhead import Bulkhead
 from app.adapters.directory_fhir import FhirDirectory
 from app.adapters.directory_http import DirectoryHttp
 from app.adapters.directory_rest import RestDirectory
@@ -19,6 +18,7 @@ from app.adapters.rooms_redis import RedisRooms
 from app.adapters.sms import HttpSmsGateway
 from app.adapters.smtp import SmtpMailer
 from app.audit.proof import use_keys
+from app.bulkhead import Bulkhead
 from app.db.engine import Database
 from app.encryption import Vault
 from app.errors import Unavailable
@@ -62,7 +62,7 @@ def build_services(settings: Settings, *, application: str) -> Services:
             timeout_s=settings.webhook_timeout_s, allow_private=settings.webhook_allow_private
         ),
         identity=identity,
-        issuers=Issuers(identity),
+        issuers=Issuers(identity, bulkhead),
         limiter=RedisLimiter(settings.redis_url),
         directories=_directories(settings, bulkhead),
         health={

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import jwt
 from jwt import PyJWK
 
+from app.bulkhead import Bulkhead
 from app.errors import Unauthorized, Unavailable
 from app.ports import IdentityHttp
 
@@ -64,8 +65,15 @@ class _Known:
 class Issuers:
     """The keys and addresses of all issuers this process has met."""
 
-    def __init__(self, http: IdentityHttp, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        http: IdentityHttp,
+        bulkhead: Bulkhead,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._http = http
+        self._bulkhead = bulkhead
         self._clock = clock
         self._issuers: dict[str, _Known] = {}
 
@@ -134,9 +142,19 @@ class Issuers:
 
     def _look(self, issuer: str, known: _Known) -> None:
         """Ask the issuer, unless that was just done, and wait a moment; whoever comes meanwhile
-        waits for the same answer."""
+        waits for the same answer, if a thread can be spared.
+
+        Raises:
+            Unavailable: none can.
+        """
         self._look_behind(issuer, known)
-        known.looked.wait(max(0.0, known.tried_at + PATIENCE_S - self._clock()))
+        if known.looked.is_set():
+            return
+        try:
+            with self._bulkhead.place():
+                known.looked.wait(max(0.0, known.tried_at + PATIENCE_S - self._clock()))
+        except Unavailable as error:
+            raise unavailable() from error
 
     def _look_behind(self, issuer: str, known: _Known) -> None:
         """Ask without waiting, unless that was just done."""

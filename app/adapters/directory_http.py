@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 from cachetools import TTLCache
 
-from app.adapters.bulkhead import Bulkhead
 from app.adapters.http_guarded import GuardedSender
+from app.bulkhead import Bulkhead
 from app.errors import Invalid, Unavailable
 from app.ports import OutsideService
 

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 import orjson
 
-from app.adapters.bulkhead import Bulkhead
 from app.adapters.http_guarded import GuardedSender
+from app.bulkhead import Bulkhead
 from app.errors import Invalid, Unavailable
 
 # For all of it: a server that sends a byte now and then keeps no caller longer than this.

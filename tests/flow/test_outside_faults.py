@@ -8,11 +8,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import orjson
 import pytest
 import requests
+from sqlalchemy.orm import Session
 
 from app.access import service as access
 from app.access.scopes import resolve
@@ -22,6 +23,7 @@ from app.db.engine import Database
 from app.directory import service as directory
 from app.organisations import clients
 from app.organisations import service as organisations
+from app.services import Services
 from app.web.auth import SCOPES
 from tests.api.clinic import DIRECTORY, DOCTOR, PATIENT, appointment_in
 from tests.flow.clinic import Clinic, Guest, until
@@ -157,47 +159,57 @@ def line_to(url: str, stack: ExitStack) -> Proxy:
 def new_ward(clinic: Clinic, post: Proxy, running: ExitStack) -> Ward:
     """Make a hospital that is connected to all of them."""
     patients, providers = (running.enter_context(serving("rest")) for _ in range(2))
-    patients.people["new"] = rest_person("Noa New")
-    providers.people["new"] = rest_person("Dr. New")
+    patients.people["new"], providers.people["new"] = rest_person("Noa"), rest_person("Dr. New")
     issuer = running.enter_context(Issuer())
     lines = [line_to(one.url, running) for one in (patients, providers, issuer)]
     issuer.line = f"http://127.0.0.1:{lines[2].port}"
-    urls = [f"http://127.0.0.1:{line.port}/base" for line in lines]
     services, now = clinic.services, utc_now()
     with services.database.begin() as db:
         hospital = organisations.create_organisation(db, name="Ward", locale="en", now=now)
         made = clients.create_client(
             db, organisation_id=hospital.id, name="EHR", scopes=tuple(SCOPES), now=now
         )
-        directory.connect(
-            db,
-            organisation_id=hospital.id,
-            protocol="rest",
-            patients_url=urls[0],
-            providers_url=urls[1],
-            token=None,
-            now=now,
-        )
-        provider = access.add_provider(
-            db,
-            services.vault,
-            organisation_id=hospital.id,
-            issuer=issuer.url,
-            client_id=CLIENT_ID,
-            client_secret=CLIENT_SECRET,
-            audience=AUDIENCE,
-            roles_claim="roles",
-            name_claim="name",
-            role_scopes={"doctor": resolve(["clinic"])},
-            now=now,
-        )
+        connect(db, hospital.id, lines)
+        provider_id = trust(db, services, hospital.id, issuer)
     owner = Database(services.settings.migration_database_url, pool_size=1, application="tests")
     with owner.begin() as db:
-        lines_of_file = [orjson.dumps(person) for person in DIRECTORY]
-        filling.fill(db, organisation_id=hospital.id, lines=lines_of_file, now=now)
+        known = [orjson.dumps(person) for person in DIRECTORY]
+        filling.fill(db, organisation_id=hospital.id, lines=known, now=now)
     owner.dispose()
     program = sign_in(clinic.stack, str(made.client.id), made.secret)
-    return Ward(clinic, program, str(provider.id), patients, providers, issuer, [*lines, post])
+    return Ward(clinic, program, provider_id, patients, providers, issuer, [*lines, post])
+
+
+def connect(db: Session, organisation_id: UUID, lines: list[Proxy]) -> None:
+    """Have the patient and the doctor service at the other end of the first two lines."""
+    patients_url, providers_url = (f"http://127.0.0.1:{line.port}/base" for line in lines[:2])
+    directory.connect(
+        db,
+        organisation_id=organisation_id,
+        protocol="rest",
+        patients_url=patients_url,
+        providers_url=providers_url,
+        token=None,
+        now=utc_now(),
+    )
+
+
+def trust(db: Session, services: Services, organisation_id: UUID, issuer: Issuer) -> str:
+    """Have an issuer vouch for the hospital's doctors; return the provider's id."""
+    provider = access.add_provider(
+        db,
+        services.vault,
+        organisation_id=organisation_id,
+        issuer=issuer.url,
+        client_id=CLIENT_ID,
+        client_secret=CLIENT_SECRET,
+        audience=AUDIENCE,
+        roles_claim="roles",
+        name_claim="name",
+        role_scopes={"doctor": resolve(["clinic"])},
+        now=utc_now(),
+    )
+    return str(provider.id)
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,13 @@ from contextlib import ExitStack
 
 import pytest
 
-from app.adapters.bulkhead import Bulkhead
+from app.bulkhead import Bulkhead
 from app.errors import Unavailable
 
 
 @pytest.mark.parametrize(("threads", "places"), [(1, 1), (4, 2), (9, 4)])
 def test_half_of_the_threads_may_wait(threads: int, places: int) -> None:
-    """The next is refused, until one comes back, whatever became of it."""
+    """The next is refused when those are slow, until one comes back, whatever became of it."""
     bulkhead = Bulkhead(threads)
     with ExitStack() as waiting:
         for _ in range(places):
