@@ -11,6 +11,8 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.access import service as access
+from app.access.scopes import resolve
 from app.appointments import booking, filling
 from app.appointments.models import Appointment
 from app.appointments.states import OPEN
@@ -52,14 +54,20 @@ SETTINGS = {
 }
 
 
-def seed(services: Services, *, now: datetime) -> dict[str, Any]:
+def seed(services: Services, *, issuer: str | None, now: datetime) -> dict[str, Any]:
     """Make sure the demo hospital, its client, an open session and a few appointments exist; return
-    how to use them."""
+    how to use them.
+
+    Args:
+        issuer: the OpenID Connect issuer of its staff, if it has one.
+    """
     secret = _secret(services)
     with services.database.begin() as db:
         _ensure_key(db, services, now)
         organisation = _ensure_organisation(db, now)
         client = _ensure_client(db, organisation, secret, now)
+        if issuer:
+            _ensure_issuer(db, services, organisation, issuer, now)
         session = _ensure_session(db, services, organisation, now)
         urls = {role: _link(db, services, session, role, now) for role, _ in PEOPLE}
         found = {
@@ -111,6 +119,30 @@ def _ensure_client(
     )
     db.flush()
     return made.client
+
+
+def _ensure_issuer(
+    db: Session, services: Services, organisation: Organisation, issuer: str, now: datetime
+) -> None:
+    """Let this issuer vouch for the doctors. One at another address was of a former start."""
+    for provider in access.list_providers(db, organisation_id=organisation.id):
+        if provider.issuer == issuer:
+            return
+        if provider.client_id == REFERENCE:
+            access.remove_provider(db, provider_id=provider.id, now=now)
+    access.add_provider(
+        db,
+        services.vault,
+        organisation_id=organisation.id,
+        issuer=issuer,
+        client_id=REFERENCE,
+        client_secret=REFERENCE,
+        audience=f"{REFERENCE}-api",
+        roles_claim="roles",
+        name_claim="name",
+        role_scopes={"doctor": resolve(["clinic"])},
+        now=now,
+    )
 
 
 def _ensure_session(

@@ -18,6 +18,7 @@ from app.adapters.rooms_redis import RedisRooms
 from app.adapters.sms import HttpSmsGateway
 from app.adapters.smtp import SmtpMailer
 from app.audit.proof import use_keys
+from app.bulkhead import Bulkhead
 from app.db.engine import Database
 from app.encryption import Vault
 from app.errors import Unavailable
@@ -45,7 +46,8 @@ def build_services(settings: Settings, *, application: str) -> Services:
     )
     vault = Vault(settings.master_keys)
     rooms = RedisRooms(redis)
-    identity = PlainIdentityHttp()
+    bulkhead = Bulkhead(settings.api_threads)
+    identity = PlainIdentityHttp(bulkhead)
     return Services(
         settings=settings,
         database=database,
@@ -60,9 +62,9 @@ def build_services(settings: Settings, *, application: str) -> Services:
             timeout_s=settings.webhook_timeout_s, allow_private=settings.webhook_allow_private
         ),
         identity=identity,
-        issuers=Issuers(identity),
+        issuers=Issuers(identity, bulkhead),
         limiter=RedisLimiter(settings.redis_url),
-        directories=_directories(settings),
+        directories=_directories(settings, bulkhead),
         health={
             "database": DatabaseHealth(database),
             "redis": RedisHealth(redis),
@@ -98,9 +100,10 @@ def _sms(settings: Settings) -> HttpSmsGateway:
     )
 
 
-def _directories(settings: Settings) -> dict[str, Directory]:
+def _directories(settings: Settings, bulkhead: Bulkhead) -> dict[str, Directory]:
     # The operator names these addresses, and they are inside the hospital.
-    http = DirectoryHttp(GuardedSender(timeout_s=settings.directory_timeout_s, allow_private=True))
+    sender = GuardedSender(timeout_s=settings.directory_timeout_s, allow_private=True)
+    http = DirectoryHttp(sender, bulkhead)
     return {"rest": RestDirectory(http), "fhir": FhirDirectory(http)}
 
 

@@ -113,7 +113,11 @@ function handlers.affiliate(args)
 	void_answers();
 	local room, records = records_of(args.room, args.participant_id);
 	for _, record in ipairs(records) do
-		record.policy.permissions = args.permissions or record.policy.permissions;
+		if args.permissions then
+			record.policy.permissions = args.permissions;
+			-- whoever is a host no more opens the room for nobody else
+			record.policy.host = args.permissions.enter_without_host == true;
+		end
 		room:set_affiliation(true, jid.bare(record.jid), args.affiliation);
 	end
 	return { present = #records > 0 };

@@ -77,7 +77,16 @@ def network() -> Iterator[Proxy]:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory, network: Proxy) -> Iterator[LocalStack]:
+def post() -> Iterator[Proxy]:
+    """The network between the workers and the mail server."""
+    with Proxy() as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="session")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, network: Proxy, post: Proxy
+) -> Iterator[LocalStack]:
     """Everything: PostgreSQL, Redis, Prosody, focus, coturn, mail, API, relay, worker, gateway."""
     folder = tmp_path_factory.mktemp("stack")
     websocket = f"ws://{names.DOMAIN}:{network.port}/xmpp-websocket"
@@ -85,8 +94,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory, network: Proxy) -> Iterator[
         folder,
         parts={*BACKING, *SERVICES},
         durable=False,
-        env={"JITSI_WEBSOCKET_URL": websocket, **QUICK, **AUDIT},
+        env={
+            "JITSI_WEBSOCKET_URL": websocket,
+            "SMTP_PORT": str(post.port),
+            **QUICK,
+            **AUDIT,
+        },
     )
+    post.target_port = whole.ports["mail"]
     network.target_port = whole.ports["prosody_http"]
     with whole:
         yield whole

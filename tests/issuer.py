@@ -31,6 +31,8 @@ class Issuer:
 
     def __init__(self) -> None:
         self.fault = ""
+        # Another address in front of it, if there is one.
+        self.line = ""
         self.keys: dict[str, PrivateKey] = {
             "rsa": rsa.generate_private_key(public_exponent=65537, key_size=2048),
             "ec": ec.generate_private_key(ec.SECP256R1()),
@@ -58,7 +60,7 @@ class Issuer:
     @property
     def url(self) -> str:
         """The issuer's name and address."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return self.line or f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def stop(self) -> None:
         """Answer nobody any more."""

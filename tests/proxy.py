@@ -1,4 +1,4 @@
-"""A TCP proxy that can be cut: the network between a browser and Prosody, at the tests' mercy."""
+"""A TCP proxy that can be cut: the network between two programs, at the tests' mercy."""
 
 import contextlib
 import socket
@@ -8,6 +8,9 @@ from types import TracebackType
 from typing import Self
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+# What may be the matter with whoever is at the other end.
+FAULTS = ("stopped", "garbage", "slow")
+GARBAGE = b"\x00\xff this is no protocol you know\r\n\r\n"
 
 
 class Proxy:
@@ -15,6 +18,7 @@ class Proxy:
 
     def __init__(self) -> None:
         self.target_port = 0
+        self._fault = ""
         self._listener = self._listen(0)
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
@@ -44,6 +48,18 @@ class Proxy:
         self._listener = self._listen(self.port)
         threading.Thread(target=self._accept, daemon=True).start()
 
+    def fail(self, fault: str) -> None:
+        """Have one of `FAULTS` from now on; a slow one says nothing, however long one waits."""
+        self._fault = fault
+        self.refuse() if fault == "stopped" else self.reset()
+
+    def heal(self) -> None:
+        """Forward again."""
+        if self._fault == "stopped":
+            self.allow()
+        self._fault = ""
+        self.reset()
+
     def __enter__(self) -> Self:
         """Nothing to start: it listens since it was made."""
         return self
@@ -69,7 +85,15 @@ class Proxy:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = listener.accept()
-                self._forward(near)
+                self._answer(near) if self._fault else self._forward(near)
+
+    def _answer(self, near: socket.socket) -> None:
+        with self._lock:
+            self._open.add(near)
+        if self._fault == "garbage":
+            with contextlib.suppress(OSError):
+                near.sendall(GARBAGE)
+                near.shutdown(socket.SHUT_WR)
 
     def _forward(self, near: socket.socket) -> None:
         try:

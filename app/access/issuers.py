@@ -1,7 +1,9 @@
 """Checks what the hospitals' issuers sign (OpenID Connect Core, RFC 7519, RFC 8725).
 
 An issuer's addresses and keys come by discovery and are kept. When it does not answer, what is kept
-goes on working; only a key nobody has seen yet then says "unavailable" instead of "invalid".
+goes on working; only a key nobody has seen yet then says "unavailable" instead of "invalid". Each
+is asked in a thread of its own, so that a slow one costs its own callers a moment, and nobody else
+a thread of the API.
 """
 
 import ipaddress
@@ -15,6 +17,7 @@ from urllib.parse import urlsplit
 import jwt
 from jwt import PyJWK
 
+from app.bulkhead import Bulkhead
 from app.errors import Unauthorized, Unavailable
 from app.ports import IdentityHttp
 
@@ -26,6 +29,8 @@ FRESH_S = 600.0
 KEPT_S = 86_400.0
 # Between two looks at an issuer, so that forged key ids do not become requests to it.
 PAUSE_S = 10.0
+# So long callers wait for a look, from its beginning; a later answer is for whoever comes then.
+PATIENCE_S = 1.0
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 REQUIRED = ["exp", "iat", "sub", "iss", "aud"]
 
@@ -39,11 +44,18 @@ class Discovery:
     auth_methods: tuple[str, ...]
 
 
+def _set() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
 @dataclass(slots=True)
 class _Known:
-    """What is kept of one issuer."""
+    """What is kept of one issuer; `looked` is set while it is not being asked."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
+    looked: threading.Event = field(default_factory=_set)
     discovery: Discovery | None = None
     keys: Mapping[str | None, PyJWK] = field(default_factory=dict)
     answered_at: float = float("-inf")
@@ -53,8 +65,15 @@ class _Known:
 class Issuers:
     """The keys and addresses of all issuers this process has met."""
 
-    def __init__(self, http: IdentityHttp, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        http: IdentityHttp,
+        bulkhead: Bulkhead,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._http = http
+        self._bulkhead = bulkhead
         self._clock = clock
         self._issuers: dict[str, _Known] = {}
 
@@ -122,27 +141,41 @@ class Issuers:
         return known.answered_at >= known.tried_at
 
     def _look(self, issuer: str, known: _Known) -> None:
-        """Ask the issuer, unless that was just done; whoever comes meanwhile waits for the same
-        answer."""
-        with known.lock:
-            if self._clock() - known.tried_at >= PAUSE_S:
-                self._ask(issuer, known)
+        """Ask the issuer, unless that was just done, and wait a moment; whoever comes meanwhile
+        waits for the same answer, if a thread can be spared.
+
+        Raises:
+            Unavailable: none can.
+        """
+        self._look_behind(issuer, known)
+        if known.looked.is_set():
+            return
+        try:
+            with self._bulkhead.place():
+                known.looked.wait(max(0.0, known.tried_at + PATIENCE_S - self._clock()))
+        except Unavailable as error:
+            raise unavailable() from error
 
     def _look_behind(self, issuer: str, known: _Known) -> None:
-        """Ask in a thread of its own: no caller waits for an issuer whose keys we have."""
-        if self._clock() - known.tried_at >= PAUSE_S and not known.lock.locked():
-            threading.Thread(target=self._look, args=(issuer, known), daemon=True).start()
+        """Ask without waiting, unless that was just done."""
+        with known.lock:
+            if known.looked.is_set() and self._clock() - known.tried_at >= PAUSE_S:
+                known.looked.clear()
+                known.tried_at = self._clock()
+                threading.Thread(target=self._ask, args=(issuer, known), daemon=True).start()
 
     def _ask(self, issuer: str, known: _Known) -> None:
-        known.tried_at = self._clock()
         try:
             about = self._http.get(issuer.rstrip("/") + "/.well-known/openid-configuration")
             discovery = _discovery(issuer, about)
             keys = _keys(self._http.get(_address(issuer, about, "jwks_uri")))
         except Unavailable:
             return
-        known.discovery, known.keys = discovery, keys
-        known.answered_at = known.tried_at
+        else:
+            known.discovery, known.keys = discovery, keys
+            known.answered_at = known.tried_at
+        finally:
+            known.looked.set()
 
 
 def is_safe(url: str) -> bool:

@@ -79,8 +79,13 @@ def sign_in(
     return token
 
 
-def find(db: Session, *, token: str, lifetime: Lifetime, now: datetime) -> SignedIn:
-    """Return the session of a cookie, and note that its person is there.
+def find(
+    db: Session, *, token: str, lifetime: Lifetime, is_person: bool, now: datetime
+) -> SignedIn:
+    """Return the session of a cookie.
+
+    Args:
+        is_person: a person did something, which is noted; else only their open page asks.
 
     Raises:
         Unauthorized: there is none, or it has ended.
@@ -105,7 +110,7 @@ def find(db: Session, *, token: str, lifetime: Lifetime, now: datetime) -> Signe
     ).first()
     if row is None:
         raise Unauthorized("You are not signed in any more.", code="staff_session_ended")
-    if row.last_seen_at < now - SEEN_NOTED_EVERY:
+    if is_person and row.last_seen_at < now - SEEN_NOTED_EVERY:
         mine = StaffSession.id == row.id
         db.execute(update(StaffSession).where(mine).values(last_seen_at=now))
     return SignedIn(row.organisation_id, row.subject, row.name, row.scopes)

@@ -9,6 +9,7 @@ import orjson
 from cachetools import TTLCache
 
 from app.adapters.http_guarded import GuardedSender
+from app.bulkhead import Bulkhead
 from app.errors import Invalid, Unavailable
 from app.ports import OutsideService
 
@@ -24,8 +25,9 @@ class DirectoryHttp:
     The code of an error is that of `GuardedSender`, or `not_json`.
     """
 
-    def __init__(self, sender: GuardedSender) -> None:
+    def __init__(self, sender: GuardedSender, bulkhead: Bulkhead) -> None:
         self._sender = sender
+        self._bulkhead = bulkhead
         self._lock = Lock()
         self._silent: TTLCache[str, bool] = TTLCache(MOST_SERVICES, SILENT_FOR_S)
 
@@ -38,7 +40,8 @@ class DirectoryHttp:
             Unavailable, Invalid: see `ports.Directory`.
         """
         try:
-            body = self._call("GET", service, path, headers={"accept": accept})
+            with self._bulkhead.place():
+                body = self._call("GET", service, path, headers={"accept": accept})
         except Invalid as error:
             if error.code == "http_404":
                 return None

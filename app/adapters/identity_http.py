@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import orjson
 
 from app.adapters.http_guarded import GuardedSender
+from app.bulkhead import Bulkhead
 from app.errors import Invalid, Unavailable
 
 # For all of it: a server that sends a byte now and then keeps no caller longer than this.
@@ -17,9 +18,13 @@ FORM = "application/x-www-form-urlencoded"
 
 
 class PlainIdentityHttp:
-    """Implements `ports.IdentityHttp`. An issuer may be inside the hospital's own network."""
+    """Implements `ports.IdentityHttp`. An issuer may be inside the hospital's own network.
 
-    def __init__(self, *, whole_s: float = WHOLE_S) -> None:
+    Only forms are sent while somebody waits, so only they need a place in the bulkhead.
+    """
+
+    def __init__(self, bulkhead: Bulkhead, *, whole_s: float = WHOLE_S) -> None:
+        self._bulkhead = bulkhead
         self._sender = GuardedSender(
             timeout_s=whole_s, allow_private=True, longest_bytes=LARGEST_BYTES
         )
@@ -38,7 +43,11 @@ class PlainIdentityHttp:
         headers = {"Content-Type": FORM}
         if basic is not None:
             headers["Authorization"] = f"Basic {b64encode(':'.join(basic).encode()).decode()}"
-        return self._send("POST", url, urlencode(form).encode(), headers)
+        try:
+            with self._bulkhead.place():
+                return self._send("POST", url, urlencode(form).encode(), headers)
+        except Unavailable as error:
+            raise _unavailable() from error
 
     def _send(
         self, method: str, url: str, body: bytes, headers: Mapping[str, str]

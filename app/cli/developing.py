@@ -9,12 +9,13 @@ from app.clock import utc_now
 
 
 @click.command()
+@click.option("--issuer", help="Whom the hospital's staff signs in with; role: doctor.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON only.")
-def demo(as_json: bool) -> None:
+def demo(issuer: str | None, as_json: bool) -> None:
     """Seed a demo hospital and print credentials and two links; again and again if you like."""
     from app.demo import seed
 
-    seeded = seed(services(), now=utc_now())
+    seeded = seed(services(), issuer=issuer, now=utc_now())
     if as_json:
         show(seeded)
         return

@@ -68,8 +68,12 @@ def add_provider(
             role_scopes=dict(_role(text) for text in roles),
             now=utc_now(),
         )
-    callback = f"{parts.settings.public_url}/staff/callback"
-    show_facts({**_provider(made), "redirect_uri": callback}, as_json=as_json)
+    pages = f"{parts.settings.public_url}/staff"
+    addresses = {
+        "redirect_uri": f"{pages}/callback",
+        "sign_in_uri": f"{pages}/sign-in/{organisation}",
+    }
+    show_facts({**_provider(made), **addresses}, as_json=as_json)
 
 
 @oidc_group.command("list")

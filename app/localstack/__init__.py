@@ -7,6 +7,15 @@ that started it.
 
 from app.localstack.ports import Ports
 from app.localstack.process import Part, PartFailed
-from app.localstack.supervisor import BACKING, SERVICES, AlreadyRunning, LocalStack
+from app.localstack.supervisor import BACKING, DEMONSTRATION, SERVICES, AlreadyRunning, LocalStack
 
-__all__ = ["BACKING", "SERVICES", "AlreadyRunning", "LocalStack", "Part", "PartFailed", "Ports"]
+__all__ = [
+    "BACKING",
+    "DEMONSTRATION",
+    "SERVICES",
+    "AlreadyRunning",
+    "LocalStack",
+    "Part",
+    "PartFailed",
+    "Ports",
+]

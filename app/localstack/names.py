@@ -15,3 +15,8 @@ RECORDER_DOMAIN = f"recorder.{DOMAIN}"
 
 TOKEN_ISSUER = "teleconsult"
 TOKEN_AUDIENCE = "jitsi"
+# Whom the demo hospital's identity provider knows, by the claims of OpenID Connect.
+STAFF = (
+    {"sub": "ada", "name": "Dr. Ada Okafor", "roles": ["doctor"]},
+    {"sub": "nils", "name": "Dr. Nils Lindqvist", "roles": ["doctor"]},
+)

@@ -1,13 +1,17 @@
-"""Our own small servers, the focus and the mail server, as parts of the stack.
+"""Stand-ins as parts of the stack: our own focus and mail server, and an identity provider.
 
 Apart from the programs themselves, so that who starts them need not import their libraries.
 """
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from app.localstack.credentials import write_private
 from app.localstack.ports import accepts
@@ -65,3 +69,39 @@ class Mail(Part):
     def mails(self) -> list[Path]:
         """Return the stored mails, oldest first."""
         return sorted(self.inbox.glob("*.eml"))
+
+
+class OidcProvider(Part):
+    """An OpenID Connect provider (`oidc-provider-mock`): it believes whoever names one of `people`,
+    and any program. So it listens on this machine alone.
+
+    Args:
+        people: the claims of each, with their `sub`.
+    """
+
+    name = "oidc"
+
+    def __init__(self, folder: Path, *, port: int, people: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(folder)
+        self.port = port
+        self._people = people
+
+    @property
+    def url(self) -> str:
+        """The issuer's name and address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def launch(self) -> Launch:
+        """Return the command line of the program."""
+        people = [word for one in self._people for word in ("--user-claims", json.dumps(one))]
+        where = ["--host", "127.0.0.1", "--port", str(self.port)]
+        program = [sys.executable, "-m", "oidc_provider_mock", *where]
+        return Launch([*program, "--require-nonce", "true", *people])
+
+    def is_ready(self) -> bool:
+        """Tell whether it answers."""
+        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1)
+        with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(link):
+            link.request("GET", "/jwks")
+            return link.getresponse().status == http.HTTPStatus.OK
+        return False

@@ -21,12 +21,14 @@ from app.localstack.process import Part
 from app.localstack.prosody import Prosody, ProsodyOptions, ProsodyPorts
 from app.localstack.redis import Redis
 from app.localstack.services import Api, Service, Stream, run_command
-from app.localstack.standins import Focus, Mail
+from app.localstack.standins import Focus, Mail, OidcProvider
 
-__all__ = ["BACKING", "SERVICES", "AlreadyRunning", "LocalStack"]
+__all__ = ["BACKING", "DEMONSTRATION", "SERVICES", "AlreadyRunning", "LocalStack"]
 
 # In the order they begin: PostgreSQL last, because the others start up while it makes its cluster.
 BACKING = ("prosody", "focus", "redis", "coturn", "mail", "postgres")
+# For a person who tries it; the tests start one of their own where they need it.
+DEMONSTRATION = ("oidc",)
 SERVICES = ("api", "stream", "relay", "gateway", "worker")
 PORT_NAMES = (
     "api",
@@ -37,6 +39,7 @@ PORT_NAMES = (
     "redis",
     "coturn",
     "mail",
+    "oidc",
 )
 PORTS_FILE = "ports.json"
 # Kept when a folder is emptied: the lock is held through these very files.
@@ -55,7 +58,8 @@ class LocalStack:
     Args:
         data_dir: made when it does not exist; keeps data, secrets, logs and ports for the next
             start.
-        parts: names from `BACKING` and `SERVICES`. Services need the backing parts they use.
+        parts: names from `BACKING`, `DEMONSTRATION` and `SERVICES`. Services need the backing parts
+            they use.
         prefer: ports to try first, by name (`PORT_NAMES`); a taken one is replaced by a free one.
         durable: False trades safety against power loss for speed, for tests.
         env: settings that differ from `service_environment`.
@@ -73,7 +77,8 @@ class LocalStack:
         prosody: ProsodyOptions | None = None,
         report: Report = lambda line: None,
     ) -> None:
-        unknown = set(parts) - {*BACKING, *SERVICES}
+        every = (*BACKING, *DEMONSTRATION, *SERVICES)
+        unknown = set(parts) - set(every)
         if unknown:
             raise ValueError(f"unknown parts: {', '.join(sorted(unknown))}")
         self.data_dir = data_dir.resolve()
@@ -88,7 +93,7 @@ class LocalStack:
         for name in SERVICES:
             make = {"api": Api, "stream": Stream}.get(name, Service)
             self._parts[name] = make(name, self.data_dir / name, self.environment)
-        self.wanted = [name for name in (*BACKING, *SERVICES) if name in parts]
+        self.wanted = [name for name in every if name in parts]
         self._started: list[Part] = []
 
     # --- the parts by name and type
@@ -111,6 +116,11 @@ class LocalStack:
     def mail(self) -> Mail:
         """The mail server and its inbox."""
         return _typed(self._parts["mail"], Mail)
+
+    @property
+    def oidc(self) -> OidcProvider:
+        """The demo hospital's identity provider."""
+        return _typed(self._parts["oidc"], OidcProvider)
 
     @property
     def prosody(self) -> Prosody:
@@ -145,7 +155,7 @@ class LocalStack:
         try:
             if "postgres" in self.wanted:
                 self.postgres.forget_former_run()
-            self._start_layer([name for name in self.wanted if name in BACKING])
+            self._start_layer([name for name in self.wanted if name not in SERVICES])
             services = [name for name in self.wanted if name in SERVICES]
             if services:
                 self.migrate()
@@ -244,6 +254,7 @@ class LocalStack:
                 folder / "coturn", port=ports["coturn"], secret=secrets.turn, realm=names.DOMAIN
             ),
             Mail(folder / "mail", port=ports["mail"]),
+            OidcProvider(folder / "oidc", port=ports["oidc"], people=names.STAFF),
             Prosody(folder / "prosody", ports=prosody_ports, secrets=secrets, settings=prosody),
             Focus(
                 folder / "focus", component_port=ports["prosody_component"], secret=secrets.focus

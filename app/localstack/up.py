@@ -14,10 +14,11 @@ from typing import Any, NoReturn
 
 import click
 
+from app.localstack import names
 from app.localstack.lock import AlreadyRunning
 from app.localstack.ports import NoFreePort
 from app.localstack.process import PartFailed
-from app.localstack.supervisor import BACKING, SERVICES, LocalStack
+from app.localstack.supervisor import BACKING, DEMONSTRATION, SERVICES, LocalStack
 
 PREFERRED_PORTS = {
     "stream": 8081,
@@ -26,6 +27,7 @@ PREFERRED_PORTS = {
     "redis": 16379,
     "coturn": 13478,
     "mail": 1025,
+    "oidc": 9400,
 }
 CHECK_INTERVAL_S = 0.5
 # A closed terminal (HUP) ends the stack as Ctrl-C does.
@@ -67,7 +69,10 @@ def up(data_dir: Path, *, port: int, reset: bool, as_json: bool) -> int:
 
 def _make_stack(data_dir: Path, port: int) -> LocalStack:
     stack = LocalStack(
-        data_dir, parts=(*BACKING, *SERVICES), prefer={**PREFERRED_PORTS, "api": port}, report=_say
+        data_dir,
+        parts=(*BACKING, *DEMONSTRATION, *SERVICES),
+        prefer={**PREFERRED_PORTS, "api": port},
+        report=_say,
     )
     if stack.ports["api"] != port:
         _say(f"port {port} is in use; the API takes {stack.ports['api']}")
@@ -102,12 +107,14 @@ def _signals_interrupt() -> Iterator[None]:
 
 def _announce(stack: LocalStack, *, as_json: bool) -> None:
     _say("seeding the demo hospital")
-    demo: dict[str, Any] = json.loads(stack.run("demo", "--json"))
+    demo: dict[str, Any] = json.loads(stack.run("demo", "--json", "--issuer", stack.oidc.url))
     facts = {
         "api_url": stack.api_url,
         "public_url": stack.public_url,
         "docs_url": f"{stack.api_url}/docs",
         **demo,
+        "staff_url": f"{stack.public_url}/staff/",
+        "staff": [person["sub"] for person in names.STAFF],
         "mail_dir": str(stack.mail.inbox),
         "data_dir": str(stack.data_dir),
         "logs": {name: str(stack.part(name).log) for name in stack.wanted},
@@ -134,6 +141,11 @@ waits to be let in: press "Let in" in the doctor's window.
 Today's appointments; their doors open a quarter of an hour before:
 
 {appointments(facts["appointments"])}
+
+The clinic's page with today's visits. Press one of the names on the hospital's sign-in
+({" or ".join(facts["staff"])}); it is a stand-in that asks for no password:
+
+  staff          {facts["staff_url"]}
 
 Create a session of your own:
 

@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session
 
 from app.audit.service import Actor
 from app.errors import NotFound
-from app.moderation.service import rights_of
+from app.moderation.service import rights_of, tell_rights
 from app.participants import moderators, presence
 from app.participants import service as participants
 from app.participants.models import Participant
 from app.participants.permissions import Permission
 from app.ports import RoomOrder
-from app.rooms import av_moderation, call_orders, commands
+from app.rooms import av_moderation, call_orders
 from app.rooms.commands import Target
 from app.sessions import service as sessions
 from app.sessions.models import CareSession
@@ -125,14 +125,7 @@ def set_moderator(
     person = moderators.set_moderator(
         db, session, participant_id=participant_id, moderator=moderator, actor=actor, now=now
     )
-    order = commands.affiliate(
-        db,
-        Target.of(session),
-        participant_id=participant_id,
-        permissions=rights_of(db, session, person),
-        now=now,
-    )
-    return person, order
+    return person, tell_rights(db, session, person, now=now)
 
 
 def read_av_moderation(db: Session, *, organisation_id: UUID, session_id: UUID) -> dict[str, Any]:

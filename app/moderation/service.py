@@ -12,7 +12,7 @@ from app.audit.service import Actor
 from app.errors import Invalid
 from app.events import service as events
 from app.organisations.models import Organisation
-from app.participants import links
+from app.participants import links, presence
 from app.participants import service as participants
 from app.participants.models import Participant
 from app.participants.permissions import Permission, effective
@@ -167,14 +167,23 @@ def change_participant(
     if "permissions" not in values:
         return participant, None
     session = sessions.get(db, organisation_id=organisation_id, session_id=session_id)
-    order = commands.affiliate(
+    return participant, tell_rights(db, session, participant, now=now)
+
+
+def tell_rights(
+    db: Session, session: CareSession, participant: Participant, *, now: datetime
+) -> RoomOrder:
+    """Have what a person may do from now on hold for who is in the room, too."""
+    permissions = rights_of(db, session, participant)
+    is_host = Permission.ENTER_WITHOUT_HOST in permissions
+    presence.note_host(db, participant.id, is_host=is_host)
+    return commands.affiliate(
         db,
         Target.of(session),
-        participant_id=participant_id,
-        permissions=rights_of(db, session, participant),
+        participant_id=participant.id,
+        permissions=permissions,
         now=now,
     )
-    return participant, order
 
 
 def send_message(

@@ -1,12 +1,12 @@
 """Sign-in of the hospital's staff on our pages, and calm pages for what can go wrong."""
 
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
 from flask import Blueprint, Response, redirect, render_template, request
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
@@ -17,7 +17,7 @@ from app.access.models import IdentityProvider
 from app.errors import DomainError, Forbidden, NotFound, Unauthorized
 from app.observability import place_of
 from app.organisations.models import Organisation
-from app.pages import assets
+from app.pages import assets, hospitals
 from app.pages.languages import LANGUAGES, catalogue, choose
 from app.pages.security import secure
 from app.web import cookies, limits
@@ -34,6 +34,7 @@ LONGEST_PATH = 300
 # What a page can say; `staff.<name>.title` and `.text` exist for each in every catalogue.
 NOTICES = {
     "signed-out": HTTPStatus.OK,
+    "ended": HTTPStatus.OK,
     "refused": HTTPStatus.FORBIDDEN,
     "no-role": HTTPStatus.FORBIDDEN,
     "expired": HTTPStatus.BAD_REQUEST,
@@ -42,7 +43,7 @@ NOTICES = {
     "issuer-down": HTTPStatus.SERVICE_UNAVAILABLE,
     "failed": HTTPStatus.INTERNAL_SERVER_ERROR,
 }
-STAFF_STATES = ("signed-in", "choose", *NOTICES)
+STAFF_STATES = ("signed-in", "choose", "continue", *NOTICES)
 OF_CODES = {
     "issuer_unavailable": "issuer-down",
     "sign_in_expired": "expired",
@@ -60,7 +61,9 @@ def home() -> Response:
         session = cookies.current_session(now())
     except Unauthorized:
         return _to("/staff/sign-in")
-    with current_services().database.begin() as db:
+    services = current_services()
+    stream_url = services.settings.stream_url
+    with services.database.begin() as db:
         organisation = db.get_one(Organisation, session.organisation_id).name
     if CLINIC not in session.scopes:
         return _page("signed-in", name=session.name, organisation=organisation)
@@ -69,31 +72,28 @@ def home() -> Response:
         "pages/clinic.html",
         name=session.name,
         organisation=organisation,
-        data={"scopes": sorted(session.scopes)},
+        stream_url=stream_url,
+        data={"scopes": sorted(session.scopes), "streamUrl": stream_url},
     )
 
 
 @staff.get("/sign-in")
-def sign_in() -> Response:
-    """Send the browser to the hospital's issuer; ask which, when there are several."""
+@staff.get("/sign-in/<uuid:hospital>")
+def sign_in(hospital: UUID | None = None) -> Response:
+    """Send the browser to the hospital's issuer; ask which hospital, when nothing says it."""
     limits.count_address()
-    services, then = current_services(), _own_path(request.args.get("then", HOME))
-    with services.database.begin() as db:
-        choices = _choices(db, request.args.get("provider", ""))
-    if len(choices) > 1:
-        return _page("choose", choices=choices)
-    provider = choices[0][0]
-    pending = signin.begin(provider=provider, then=then, now=now())
-    target = signin.address(
-        pending,
-        provider=provider,
-        discovery=services.issuers.discovery(provider.issuer),
-        redirect_uri=_callback(),
-        ask_again="again" in request.args,
-    )
-    answer = _to(target)
-    cookies.set_sign_in(answer, pending.sealed(services.vault), kept=signin.PENDING_FOR)
-    return answer
+    typed = request.args.get("hospital")
+    with current_services().database.begin() as db:
+        known = hospitals.with_sign_in(db)
+        hospital = hospital or _hospital(known, typed)
+        ways = _ways(db, hospital)
+    if not ways:
+        status = HTTPStatus.NOT_FOUND if typed else None
+        return _page("choose", typed=typed or "", status=status)
+    # After a form this page sends nobody to another site, by its own policy; a link may.
+    if "provider" not in request.args and (len(ways) > 1 or typed):
+        return _page("continue", ways=_named(ways), organisation=known[ways[0].organisation_id])
+    return _begin(ways[0], is_one_of=len(known))
 
 
 @staff.get("/callback")
@@ -187,13 +187,59 @@ def _audit_refusal(provider: IdentityProvider, subject: UUID | None, code: str) 
         access.audit_refusal(db, provider, subject=subject, code=code, now=now())
 
 
-def _choices(db: Session, wanted: str) -> list[tuple[IdentityProvider, str]]:
-    """Return the providers to choose from, with the names of their organisations."""
-    found = [p for p in access.list_providers(db) if not wanted or str(p.id) == wanted]
-    if not found:
+def _hospital(known: Mapping[UUID, str], typed: str | None) -> UUID | None:
+    """Return the only hospital, the one whose name was typed, or the one of the last sign-in."""
+    if len(known) == 1:
+        return next(iter(known))
+    if typed is not None:
+        return hospitals.called(known, typed)
+    last = cookies.hospital()
+    return next((hospital for hospital in known if str(hospital) == last), None)
+
+
+def _ways(db: Session, hospital: UUID | None) -> Sequence[IdentityProvider]:
+    """Return the issuers to sign in at; none as long as the hospital is not known."""
+    wanted = request.args.get("provider")
+    if wanted is not None:
+        return [access.provider_of(db, provider_id=_uuid(wanted))]
+    if hospital is None:
+        return []
+    ways = access.list_providers(db, organisation_id=hospital)
+    if not ways:
         raise NotFound("There is no such identity provider.", code="provider_not_found")
-    names = {row.id: row.name for row in db.execute(select(Organisation.id, Organisation.name))}
-    return sorted(((p, names[p.organisation_id]) for p in found), key=lambda choice: choice[1])
+    return ways
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise NotFound("There is no such identity provider.", code="provider_not_found") from error
+
+
+def _named(ways: Sequence[IdentityProvider]) -> list[tuple[UUID, str]]:
+    """Return what each way is called: by its host, when there are several."""
+    return [(way.id, urlsplit(way.issuer).netloc if len(ways) > 1 else "") for way in ways]
+
+
+def _begin(provider: IdentityProvider, *, is_one_of: int) -> Response:
+    """Send the browser to an issuer; where there are several hospitals, this is the one it asks for
+    next time."""
+    services = current_services()
+    then = _own_path(request.args.get("then", HOME))
+    pending = signin.begin(provider=provider, then=then, now=now())
+    target = signin.address(
+        pending,
+        provider=provider,
+        discovery=services.issuers.discovery(provider.issuer),
+        redirect_uri=_callback(),
+        ask_again="again" in request.args,
+    )
+    answer = _to(target)
+    cookies.set_sign_in(answer, pending.sealed(services.vault), kept=signin.PENDING_FOR)
+    if is_one_of > 1:
+        cookies.set_hospital(answer, str(provider.organisation_id))
+    return answer
 
 
 def _own_path(text: str) -> str:
@@ -224,6 +270,7 @@ def _page(
     template: str = "pages/staff.html",
     *,
     status: int | None = None,
+    stream_url: str = "",
     **facts: object,
 ) -> Response:
     language = choose(
@@ -237,9 +284,10 @@ def _page(
         languages=LANGUAGES,
         build=assets.build(),
         kept=request.args.to_dict(),
+        has_chosen=bool(cookies.hospital()),
         **facts,
     )
     answer = Response(body, status or NOTICES.get(state, HTTPStatus.OK), mimetype="text/html")
     if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
         answer.headers["Retry-After"] = "30"
-    return secure(answer, jitsi_public_url="", websocket_url="", stream_url="")
+    return secure(answer, jitsi_public_url="", websocket_url="", stream_url=stream_url)

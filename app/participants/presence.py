@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.participants.models import Attendance, Participant
@@ -30,3 +30,9 @@ def people_inside(db: Session, session_id: UUID) -> list[tuple[Participant, date
         .order_by(since, Participant.id)
     )
     return [(person, moment) for person, moment in rows]
+
+
+def note_host(db: Session, participant_id: UUID, *, is_host: bool) -> None:
+    """Say of a person in the room whether their being there opens it for others from now on."""
+    theirs = (Attendance.participant_id == participant_id, Attendance.left_at.is_(None))
+    db.execute(update(Attendance).where(*theirs).values(is_host=is_host))

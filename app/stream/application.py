@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -21,11 +22,13 @@ from app.observability import configure_logging
 from app.pages.security import origin
 from app.services import Services
 from app.settings import Settings
-from app.stream.door import REFUSALS, Door, address_of, identity
+from app.stream.day import DayBell
+from app.stream.door import REFUSALS, Door, address_of, program, reader
 from app.stream.hub import Hub
 from app.stream.pages import StateStream, seat_of
 from app.stream.reader import FeedReader
 from app.stream.systems import EventStream, wish_of
+from app.web.auth import Caller
 from app.wiring import build_services
 
 # A proxy cuts what is silent for a minute.
@@ -62,7 +65,7 @@ class Streams:
     async def events(self, request: Request) -> Response:
         """Push the organisation's events."""
         wish = wish_of(request)
-        caller = await self._do(self.door.admit, *identity(request, proxies=self._proxies))
+        caller = await self._admit(program(request, proxies=self._proxies), "events:read")
         stream = EventStream(
             self.services,
             self.hub,
@@ -71,6 +74,12 @@ class Streams:
             wish=wish,
         )
         return _push(stream)
+
+    async def visits(self, request: Request) -> Response:
+        """Ring when the day's visits may have changed, for whoever is signed in to see them."""
+        shown = reader(request, proxies=self._proxies)
+        caller = await self._admit(shown, "appointments:read")
+        return _push(DayBell(self.door, self.hub, self.threads, shown=shown, caller=caller))
 
     async def page(self, request: Request) -> Response:
         """Push the state of the visit behind a personal link."""
@@ -87,6 +96,10 @@ class Streams:
         status = HTTPStatus.OK if reading else HTTPStatus.SERVICE_UNAVAILABLE
         return JSONResponse(body, status, {"Cache-Control": "no-store"})
 
+    async def _admit(self, shown: tuple[dict[str, str], str], scope: str) -> Caller:
+        caller: Caller = await self._do(partial(self.door.admit, *shown, scope=scope))
+        return caller
+
     async def _do(self, work: Any, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self.threads, work, *arguments)
 
@@ -98,10 +111,18 @@ def create_app(services: Services) -> Starlette:
     return Starlette(
         routes=[
             Route("/stream/events", streams.events, methods=["GET"]),
+            Route("/stream/visits", streams.visits, methods=["GET"]),
             Route("/stream/j/{code}", streams.page, methods=["GET"]),
             Route("/health", streams.health, methods=["GET"]),
         ],
-        middleware=[Middleware(CORSMiddleware, allow_origins=[page_origin], allow_methods=["GET"])],
+        middleware=[
+            Middleware(
+                CORSMiddleware,
+                allow_origins=[page_origin],
+                allow_methods=["GET"],
+                allow_credentials=True,  # the cookie of staff; the page may be at another port
+            )
+        ],
         exception_handlers=REFUSALS,
         lifespan=streams.life,
     )
@@ -123,7 +144,7 @@ class Push(EventSourceResponse):
             await super().__call__(scope, receive, send)
 
 
-def _push(stream: EventStream | StateStream) -> Response:
+def _push(stream: EventStream | StateStream | DayBell) -> Response:
     return Push(
         stream.frames(),
         ping=HEARTBEAT_S,

@@ -13,9 +13,11 @@ from app.events.types import is_among
 # A reader that is this far behind is closed; it comes back by the id of its last event.
 MOST_WAITING = 1000
 MOST_LISTENERS = 5000
-# So that nobody takes the places of all: the tabs of one link, the programs of one organisation.
-MOST_OF_A_LINK = 20
+# So that nobody takes the places of all: the tabs of one person, the programs of one organisation.
+MOST_OF_A_PERSON = 20
 MOST_OF_AN_ORGANISATION = 2000
+# What a day's visits are made of.
+OF_THE_DAY = ("appointment.*", "visit.*", "session.*", "participant.*")
 
 Key = TypeVar("Key")
 
@@ -59,24 +61,26 @@ class EventListener:
 
 
 class PageListener:
-    """A page that wants to know when anything happens in its session; `link` is whose it is."""
+    """A page that wants to know when anything happens; `owner` is the link or the person whose it
+    is."""
 
-    def __init__(self, link: UUID) -> None:
-        self.link = link
+    def __init__(self, owner: UUID) -> None:
+        self.owner = owner
         self._changed = asyncio.Event()
 
     def offer(self) -> None:
         """Something happened."""
         self._changed.set()
 
-    async def wait(self, seconds: float) -> None:
-        """Wait until something happens, or for so long."""
+    async def wait(self, seconds: float) -> bool:
+        """Wait until something happens, or for so long; tell whether it did."""
         try:
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
         except TimeoutError:
-            return
+            return False
         self._changed.clear()
+        return True
 
 
 class Hub:
@@ -87,11 +91,13 @@ class Hub:
         self.position: int | None = None
         self._systems: defaultdict[UUID, set[EventListener]] = defaultdict(set)
         self._pages: defaultdict[UUID, set[PageListener]] = defaultdict(set)
+        self._desks: defaultdict[UUID, set[PageListener]] = defaultdict(set)
 
     @property
     def listeners(self) -> int:
         """How many connections listen."""
-        return sum(map(len, self._systems.values())) + sum(map(len, self._pages.values()))
+        kinds = (self._systems, self._pages, self._desks)
+        return sum(len(those) for kind in kinds for those in kind.values())
 
     def begin(self, position: int) -> None:
         """Hand on what comes after this position."""
@@ -107,6 +113,9 @@ class Hub:
                     system.offer(event, frame)
             for page in self._pages.get(event.session_id, ()):
                 page.offer()
+            for desk in self._desks.get(event.organisation_id, ()):
+                if is_among(event.type, OF_THE_DAY):
+                    desk.offer()
             self.position = event.position
 
     def require_room_for_system(self, organisation_id: UUID) -> None:
@@ -124,8 +133,16 @@ class Hub:
         Raises:
             Unavailable: see above.
         """
-        of_theirs = sum(page.link == link for page in self._pages.get(session_id, ()))
-        self._require_room(of_theirs < MOST_OF_A_LINK)
+        self._require_room(_count(self._pages.get(session_id, ()), link) < MOST_OF_A_PERSON)
+
+    def require_room_for_desk(self, organisation_id: UUID, subject: UUID) -> None:
+        """Let one more clinic's page listen.
+
+        Raises:
+            Unavailable: see above.
+        """
+        of_theirs = _count(self._desks.get(organisation_id, ()), subject)
+        self._require_room(of_theirs < MOST_OF_A_PERSON)
 
     def _require_room(self, is_fair: bool) -> None:
         if self.position is None or self.listeners >= MOST_LISTENERS or not is_fair:
@@ -151,6 +168,12 @@ class Hub:
         self._pages[session_id].add(listener)
         return listener
 
+    def join_day(self, organisation_id: UUID, subject: UUID) -> PageListener:
+        """Add a clinic's page of a member of staff."""
+        listener = PageListener(subject)
+        self._desks[organisation_id].add(listener)
+        return listener
+
     def leave_events(self, organisation_id: UUID, listener: EventListener) -> None:
         """Forget a system."""
         _discard(self._systems, organisation_id, listener)
@@ -158,6 +181,14 @@ class Hub:
     def leave_session(self, session_id: UUID, listener: PageListener) -> None:
         """Forget a page."""
         _discard(self._pages, session_id, listener)
+
+    def leave_day(self, organisation_id: UUID, listener: PageListener) -> None:
+        """Forget a clinic's page."""
+        _discard(self._desks, organisation_id, listener)
+
+
+def _count(pages: Collection[PageListener], owner: UUID) -> int:
+    return sum(page.owner == owner for page in pages)
 
 
 def _discard(sets: dict[UUID, set[Key]], key: UUID, listener: Key) -> None:

@@ -3,6 +3,9 @@
 The cookie goes with requests of our own pages only: SameSite=Lax keeps it off what other sites
 send, and a write must besides come from our origin, which no page can forge: browsers say it in
 `Origin`, or, where a page's referrer policy hides that, in `Sec-Fetch-Site`.
+
+An open page asks by itself, too. It says so, and that keeps nobody signed in: whoever walked away
+is out after the same time as somebody who closed the page.
 """
 
 from datetime import datetime, timedelta
@@ -18,14 +21,18 @@ from app.web.services import current_services
 
 STAFF = "teleconsult-staff"
 SIGN_IN = "teleconsult-sign-in"
+HOSPITAL = "teleconsult-hospital"
+# As long as browsers keep a cookie at most.
+HOSPITAL_KEPT = timedelta(days=400)
 READING = ("GET", "HEAD", "OPTIONS")
 # `none`: a person typed the address, or opened a bookmark.
 OUR_OWN = ("same-origin", "none")
+BACKGROUND = "Teleconsult-Background"
 
 
 def staff_token() -> str | None:
     """Return the token of who is signed in, if the request comes from a page of ours."""
-    is_ours = request.headers.get("Sec-Fetch-Site", "none") in OUR_OWN
+    is_ours = request.headers.get("Sec-Fetch-Site", "none") in OUR_OWN or _is_from_our_origin()
     # What a person opens by a link elsewhere, or comes back to from the issuer, is shown to them.
     is_opened = request.headers.get("Sec-Fetch-Mode") == "navigate"
     if not is_ours and not (is_opened and request.method in READING):
@@ -43,7 +50,13 @@ def current_session(now: datetime) -> SignedIn:
     if request.method not in READING:
         require_our_origin()
     with current_services().database.begin() as db:
-        return staff.find(db, token=staff_token() or "", lifetime=lifetime(), now=now)
+        return staff.find(
+            db,
+            token=staff_token() or "",
+            lifetime=lifetime(),
+            is_person=BACKGROUND not in request.headers,
+            now=now,
+        )
 
 
 def require_our_origin() -> None:
@@ -52,9 +65,8 @@ def require_our_origin() -> None:
     Raises:
         Forbidden: the request does not say that it comes from our pages.
     """
-    origin = request.headers.get("Origin", "null")
-    is_ours = origin == _our_origin()
-    if not is_ours and (origin, request.headers.get("Sec-Fetch-Site")) != ("null", "same-origin"):
+    said = request.headers.get("Origin", "null"), request.headers.get("Sec-Fetch-Site")
+    if not _is_from_our_origin() and said != ("null", "same-origin"):
         raise Forbidden("This must come from a page of this service.", code="origin_refused")
 
 
@@ -91,6 +103,16 @@ def drop_sign_in(response: Response) -> None:
     response.delete_cookie(_name(SIGN_IN), **_attributes())
 
 
+def hospital() -> str:
+    """Return the id of the hospital that was chosen in this browser; empty when none was."""
+    return request.cookies.get(_name(HOSPITAL), "")
+
+
+def set_hospital(response: Response, organisation_id: str) -> None:
+    """Keep which hospital was chosen; it says nothing of the person."""
+    response.set_cookie(_name(HOSPITAL), organisation_id, max_age=HOSPITAL_KEPT, **_attributes())
+
+
 def _name(name: str) -> str:
     # Browsers refuse a cookie of this prefix from any other host, and without TLS.
     return f"__Host-{name}" if _is_secure() else name
@@ -104,6 +126,6 @@ def _is_secure() -> bool:
     return current_services().settings.public_url.startswith("https://")
 
 
-def _our_origin() -> str:
+def _is_from_our_origin() -> bool:
     parts = urlsplit(current_services().settings.public_url)
-    return f"{parts.scheme}://{parts.netloc}"
+    return request.headers.get("Origin") == f"{parts.scheme}://{parts.netloc}"

@@ -1,24 +1,24 @@
 """Staff who is signed in, without an issuer."""
 
+from collections.abc import Sequence
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from app.access import service as access
 from app.access import staff
 from app.clock import utc_now
 from app.services import Services
-from tests.api.hospital import Hospital
 
 
-def sign_staff_in(services: Services, alice: Hospital) -> str:
+def sign_staff_in(services: Services, organisation_id: UUID, scopes: Sequence[str] = ()) -> str:
     """Sign a person in as the hospital's own issuer would; return the token of their cookie."""
     now = utc_now()
     with services.database.begin() as db:
         provider = access.add_provider(
             db,
             services.vault,
-            organisation_id=alice.organisation_id,
-            issuer=f"https://{alice.organisation_id}.example",
+            organisation_id=organisation_id,
+            issuer=f"https://{uuid4()}.example",
             client_id="x",
             client_secret=None,
             audience="x",
@@ -33,7 +33,7 @@ def sign_staff_in(services: Services, alice: Hospital) -> str:
             sign_in_id=uuid4(),
             subject=uuid4(),
             name="Ada Okafor",
-            scopes=[],
+            scopes=list(scopes),
             lifetime=staff.Lifetime(timedelta(1), timedelta(1)),
             now=now,
         )

@@ -288,7 +288,7 @@ def let_in_by_stranger(hospital: Hospital, services: Services, prosody: Prosody)
 def leave(hospital: Hospital, services: Services, _prosody: Prosody) -> None:
     """Staff signs out."""
     client = hospital.app.test_client()
-    client.set_cookie(STAFF, sign_staff_in(services, hospital))
+    client.set_cookie(STAFF, sign_staff_in(services, hospital.organisation_id))
     ours = {"Sec-Fetch-Site": "same-origin", "Origin": services.settings.public_url}
     assert client.post("/staff/sign-out", headers=ours).status_code == 303
 

@@ -124,6 +124,7 @@ def test_an_issuer_is_added_listed_and_removed(postgres: LocalStack, alice: Hosp
     words += ["--client-id", "teleconsult", "--role", "doctor=clinic"]
     added = done(postgres, *words, "--role", "security=audit:read,emergency:review")
     assert added["redirect_uri"].endswith("/staff/callback")
+    assert added["sign_in_uri"].endswith(f"/staff/sign-in/{organisation}")
     assert added["roles"] == {
         "doctor": list(resolve(["clinic"])),
         "security": ["audit:read", "emergency:review"],

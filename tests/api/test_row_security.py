@@ -54,7 +54,7 @@ def furnished(alice: Hospital, services: Services, prosody: Prosody) -> Hospital
     connect_directory(services, alice)
     made = make_appointment(with_directory(alice))
     report_visit(services, made["session_id"])
-    sign_staff_in(services, alice)
+    sign_staff_in(services, alice.organisation_id)
     seal_all(services)
     make_checkpoint(services, alice)
     return alice

@@ -7,7 +7,7 @@ from datetime import timedelta
 from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from cryptography.fernet import Fernet
@@ -418,6 +418,25 @@ def test_a_person_who_works_stays_signed_in(
         assert desk.me().status_code == 200
 
 
+def test_an_open_page_keeps_nobody_signed_in(
+    desk: Desk, services: Services, alice: Hospital
+) -> None:
+    """What it asks by itself is answered for half an hour after the last thing a person did."""
+    desk.sign_in()
+    by_itself = {"Teleconsult-Background": "1"}
+    codes = []
+    for _ in range(2):
+        alter(
+            services,
+            "UPDATE teleconference.staff_sessions SET last_seen_at = last_seen_at - :past"
+            " WHERE organisation_id = :id",
+            past=timedelta(minutes=16),
+            id=alice.organisation_id,
+        )
+        codes.append(desk.me(**by_itself).status_code)
+    assert codes == [200, 401]
+
+
 def test_an_operator_puts_somebody_out(desk: Desk, services: Services, alice: Hospital) -> None:
     """All their sessions; and removing the issuer puts everybody out."""
     desk.sign_in()
@@ -480,22 +499,64 @@ def test_without_an_issuer_the_page_says_so(api: Flask) -> None:
     assert client.get("/staff/notice/not-set-up").status_code == 404
 
 
-def test_with_several_hospitals_the_person_chooses(
-    desk: Desk, services: Services, charlie: Hospital
-) -> None:
-    """By their names; the way back is kept."""
+@pytest.fixture
+def charlies(services: Services, desk: Desk, charlie: Hospital) -> Iterator[Issuer]:
+    """A second hospital's issuer: now there is something to choose."""
+    alter(
+        services,
+        "UPDATE teleconference.organisations SET name = :name WHERE id = :id",
+        name=f"Charlie {charlie.organisation_id}",
+        id=charlie.organisation_id,
+    )
     with Issuer() as other:
-        row = vouch(services, charlie, other.url)
-        page = desk.client.get("/staff/sign-in?then=/staff/%3Fx%261&again=1&lang=de")
-        assert page.status_code == 200
-        assert "Alice Hospital" in page.text
-        links = re.findall(r'href="(/staff/sign-in[^"]+)"', page.text)
-        [chosen] = [unescape(link) for link in links if str(row.id) in link]
-        begun = desk.client.get(chosen)
-        assert begun.headers["Location"].startswith(other.url)
-        assert "prompt=login" in begun.headers["Location"]
-        back = desk.come_back(other.allow(begun.headers["Location"]))
-        assert back.headers["Location"] == "/staff/?x&1"
+        vouch(services, charlie, other.url)
+        yield other
+
+
+def test_of_several_hospitals_none_is_shown_to_who_does_not_know_it(
+    desk: Desk, charlies: Issuer, charlie: Hospital
+) -> None:
+    """The person writes its name; the way back is kept, and next time it is not asked."""
+    asked = "/staff/sign-in?then=/staff/%3Fx%261&again=1&lang=de"
+    page = desk.client.get(asked)
+    assert page.status_code == 200
+    unknown = desk.client.get(f"{asked}&hospital=Bravo")
+    assert (unknown.status_code, 'aria-invalid="true"' in unknown.text) == (404, True)
+    for shown in (page, unknown):
+        assert "Alice Hospital" not in shown.text
+        assert "Charlie" not in shown.text
+
+    page = desk.client.get(f"{asked}&hospital=%20charlie%20%20{charlie.organisation_id}")
+    [way] = re.findall(r'href="(/staff/sign-in[^"]+)" data-testid="way"', page.text)
+    assert f"Charlie {charlie.organisation_id}" in page.text
+    begun = desk.client.get(unescape(way))
+    assert begun.headers["Location"].startswith(charlies.url)
+    assert "prompt=login" in begun.headers["Location"]
+    back = desk.come_back(charlies.allow(begun.headers["Location"]))
+    assert back.headers["Location"] == "/staff/?x&1"
+    again = desk.client.get("/staff/sign-in")
+    assert again.headers["Location"].startswith(charlies.url)
+    elsewhere = desk.client.get("/staff/notice/signed-out").text
+    assert "/staff/sign-in?hospital=" in elsewhere
+    assert desk.client.get("/staff/sign-in?hospital=").status_code == 200
+
+
+def test_a_hospital_has_a_sign_in_of_its_own(
+    desk: Desk, services: Services, alice: Hospital, charlies: Issuer, charlie: Hospital
+) -> None:
+    """It leads to its issuer at once; where there are two, both are offered and no other."""
+    begun = desk.client.get(f"/staff/sign-in/{charlie.organisation_id}?then=/staff/%3Fx")
+    assert begun.headers["Location"].startswith(charlies.url)
+    with Issuer() as second:
+        vouch(services, charlie, second.url)
+        page = desk.client.get(f"/staff/sign-in/{charlie.organisation_id}?then=/staff/%3Fx")
+        ways = re.findall(r'href="([^"]+)" data-testid="way">([^<]+)<', page.text)
+        assert [host for _, host in ways] == [urlsplit(i.url).netloc for i in (charlies, second)]
+        begun = desk.client.get(unescape(ways[1][0]))
+        assert begun.headers["Location"].startswith(second.url)
+        back = desk.come_back(second.allow(begun.headers["Location"]))
+        assert back.headers["Location"] == "/staff/?x"
+    assert notice(desk.client.get(f"/staff/sign-in/{uuid4()}")) == "not-set-up"
 
 
 @pytest.mark.parametrize("path", ["/staff/notice/refused", "/staff/notice/<b>", "/staff/callback"])

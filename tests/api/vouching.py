@@ -10,6 +10,7 @@ from app.access.issuers import Issuers
 from app.access.models import IdentityProvider
 from app.access.scopes import resolve
 from app.adapters.identity_http import PlainIdentityHttp
+from app.bulkhead import Bulkhead
 from app.clock import utc_now
 from app.factory import create_app
 from app.services import Services
@@ -65,7 +66,8 @@ def vouch(
 
 def process_at(services: Services, clock: Clock) -> Flask:
     """Return a fresh process of the API, which has met no issuer yet."""
-    issuers = Issuers(PlainIdentityHttp(), clock=clock)
+    bulkhead = Bulkhead(4)
+    issuers = Issuers(PlainIdentityHttp(bulkhead), bulkhead, clock=clock)
     return create_app(replace(services, issuers=issuers))
 
 

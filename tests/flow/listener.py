@@ -38,6 +38,7 @@ class Follower:
     url: str
     token: str = ""
     after: str = ""
+    cookie: str = ""
     got: list[Message] = field(default_factory=list)
     connections: int = 0
 
@@ -67,6 +68,8 @@ class Follower:
 
     def _once(self) -> None:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        if self.cookie:
+            headers["Cookie"] = self.cookie
         if self.after:
             headers["Last-Event-ID"] = self.after
         with requests.get(self.url, headers=headers, stream=True, timeout=20) as answer:

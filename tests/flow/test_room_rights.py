@@ -161,6 +161,36 @@ def test_a_right_taken_during_the_call_is_gone_at_once(clinic: Clinic) -> None:
     asyncio.run(try_it())
 
 
+def test_who_is_a_host_no_more_opens_the_room_for_nobody(clinic: Clinic) -> None:
+    """Though still inside: Prosody and the page both say so, until the right is given back."""
+    doctor = clinic.guest()
+    patient = clinic.guest("patient", doctor.session)
+
+    def may_open(*, wanted: bool) -> None:
+        etag = clinic.do("GET", doctor.path).headers["ETag"]
+        rights = {"permissions": {"enter_without_host": wanted}}
+        clinic.do("PATCH", doctor.path, json=rights, headers={"If-Match": etag})
+
+    def reason() -> str:
+        answer = requests.post(f"{clinic.hospital.url}/j/{patient.code}/token", timeout=15)
+        return str(answer.json().get("reason"))
+
+    async def try_it() -> None:
+        async with logged_in(clinic.port, doctor.token) as one:
+            await one.enter(doctor.room)
+            assert await asyncio.to_thread(until, lambda: reason() == "None", BACK_WITHIN_S)
+            may_open(wanted=False)
+            async with logged_in(clinic.port, patient.token) as other:
+                with pytest.raises(Refused) as refused:
+                    await other.enter(patient.room)
+                assert refused.value.code == "waiting-for-host"
+                assert reason() == "waiting-for-host"
+                may_open(wanted=True)
+                await other.enter(patient.room)
+
+    asyncio.run(try_it())
+
+
 def test_the_subject_is_the_moderators(clinic: Clinic) -> None:
     """Also beside a text: then it is no subject to Prosody, but it is to Jitsi's clients."""
 

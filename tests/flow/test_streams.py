@@ -12,12 +12,15 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from app.access import staff
 from app.clock import utc_now
 from app.events import service as events
 from app.events.models import Event
 from app.localstack import LocalStack
 from app.organisations import clients
 from app.web.auth import SCOPES
+from app.web.cookies import STAFF
+from tests.api.signed_in import sign_staff_in
 from tests.conftest import services_of
 from tests.flow.delivery import Hospital, eventually
 from tests.flow.listener import Follower
@@ -38,6 +41,10 @@ class House:
     def follow(self, path: str = "/stream/events?after=0", *, with_token: bool = True) -> Follower:
         """Follow a stream."""
         return Follower(self.stack.stream_url + path, self.program.token if with_token else "")
+
+    def ring(self, token: str) -> Follower:
+        """Follow what a clinic's page follows."""
+        return Follower(f"{self.stack.stream_url}/stream/visits", cookie=f"{STAFF}={token}")
 
     def get(self, path: str, **headers: str) -> requests.Response:
         """Ask the stream's process, without staying."""
@@ -213,6 +220,7 @@ def test_pages_survive_a_database_that_restarts(house: House) -> None:
     [
         ("/stream/j/nobodyslink", 404, "link_unknown"),
         ("/stream/events", 401, "token_missing"),
+        ("/stream/visits", 401, "token_missing"),
         ("/stream/events?after=x", 422, "cursor_invalid"),
         ("/stream/events?types=participant.exploded", 422, "invalid_request"),
         ("/stream/events?session_id=x", 422, "invalid_request"),
@@ -253,3 +261,46 @@ def test_only_pages_of_ours_may_read_it_in_a_browser(house: House) -> None:
         with requests.get(url, headers={"Origin": origin}, timeout=10, stream=True) as answer:
             assert answer.headers.get("Access-Control-Allow-Origin") == allowed
             assert answer.headers["Cache-Control"] == "no-store"
+            assert answer.headers.get("Access-Control-Allow-Credentials") == "true"
+
+
+def test_the_clinics_page_is_rung_for_as_long_as_its_reader_is_signed_in(house: House) -> None:
+    """At once, at what its own hospital does, and not to keep anybody signed in."""
+    services, stranger = house.hospital.services, Hospital(house.hospital.services)
+    token = sign_staff_in(services, house.hospital.id, ["appointments:read"])
+    with house.ring(token) as desk, house.ring(token) as other:
+        eventually(lambda: len(desk.got) == 1, "the first ring")
+        stranger.session()
+        house.hospital.session()
+        eventually(lambda: len(desk.got) == 2, "the hospital's own", within_s=5)
+        assert {(message.event, str(message.data)) for message in desk.got} == {("changed", "{}")}
+        with services.database.begin() as db:
+            staff.sign_out(db, token=token, now=utc_now())
+        house.hospital.session()
+        eventually(lambda: listeners(house) == 0, "the end of both")
+        assert (desk.connections, other.connections) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "headers", "status"),
+    [
+        (["appointments:read"], {}, 200),
+        (["appointments:read"], {"Sec-Fetch-Site": "same-site"}, 401),
+        (["appointments:read"], {"Sec-Fetch-Site": "same-site", "Origin": "{ours}"}, 200),
+        (["appointments:read"], {"Sec-Fetch-Site": "cross-site", "Origin": "http://a.b"}, 401),
+        (["events:read"], {}, 403),
+    ],
+)
+def test_whom_a_cookie_opens_the_clinics_stream_for(
+    house: House, scopes: list[str], headers: dict[str, str], status: int
+) -> None:
+    """Our own page, wherever the stream is, and who may see appointments; no other site's."""
+    token = sign_staff_in(house.hospital.services, house.hospital.id, scopes)
+    shown = {name: value.format(ours=house.stack.public_url) for name, value in headers.items()}
+    with requests.get(
+        f"{house.stack.stream_url}/stream/visits",
+        headers={**shown, "Cookie": f"{STAFF}={token}"},
+        stream=True,
+        timeout=10,
+    ) as answer:
+        assert answer.status_code == status

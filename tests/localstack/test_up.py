@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import requests
 
-from app.localstack import BACKING, SERVICES
+from app.localstack import BACKING, DEMONSTRATION, SERVICES
 from app.localstack.ports import Ports, is_free
 from app.localstack.up import sentences
 
-PARTS = {*BACKING, *SERVICES}
+PARTS = {*BACKING, *DEMONSTRATION, *SERVICES}
 
 
 @contextmanager
@@ -58,6 +58,7 @@ def token(facts: dict[str, Any]) -> requests.Response:
     )
 
 
+@pytest.mark.timeout(240)  # everything is started three times
 def test_a_first_start_shows_a_way_in_and_a_second_keeps_it(folder: Path, port: int) -> None:
     """The credentials work, the data is there again after SIGTERM, and --reset empties it."""
     with running(folder, "--port", str(port)) as (process, first):
@@ -134,6 +135,7 @@ def test_people_get_sentences_with_all_they_need() -> None:
         "client_secret": "a-secret",
         "doctor_link": "http://meet.localhost:8080/j/doctor",
         "patient_link": "http://meet.localhost:8080/j/patient",
+        "staff_url": "http://meet.localhost:8080/staff/",
         "mail_dir": "/data/mail",
         "data_dir": "/data",
     }
@@ -145,9 +147,10 @@ def test_people_get_sentences_with_all_they_need() -> None:
         "patient_link": "http://meet.localhost:8080/j/visit-patient",
     }
 
-    text = sentences({**facts, "appointments": [appointment]})
+    text = sentences({**facts, "appointments": [appointment], "staff": ["ada", "nils"]})
 
     local = datetime.fromisoformat(appointment.pop("start")).astimezone()
     assert all(value in text for value in (*facts.values(), *appointment.values()))
     assert f"{local:%H:%M}" in text
+    assert "ada or nils" in text
     assert "-u 'an-id:a-secret'" in text

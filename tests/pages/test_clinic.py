@@ -5,9 +5,11 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
+from flask import Flask, Response
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 from werkzeug.serving import make_server
 
@@ -15,6 +17,7 @@ from app.access import service
 from app.clock import utc_now
 from app.factory import create_app
 from app.services import Services
+from app.web.services import EXTENSION
 from tests.api.clinic import appointment_in, with_directory
 from tests.api.hospital import Hospital, admit_hospital
 from tests.api.vouching import forget_all, vouch
@@ -34,6 +37,14 @@ class Desk:
     url: str
     hospital: Hospital
     browser: Browser
+    app: Flask
+    rings: SimpleQueue[bytes]
+
+    def stream(self, url: str = "") -> None:
+        """From now on pages are given the address of a stream; ours says what `rings` holds."""
+        services: Services = self.app.extensions[EXTENSION]
+        streaming = replace(services.settings, stream_url=url or self.url)
+        self.app.extensions[EXTENSION] = replace(services, settings=streaming)
 
     def open(self, size: ViewportSize = NARROW, **options: Any) -> Page:
         """Sign in in a browser of one's own."""
@@ -71,7 +82,13 @@ def desk(services: Services, provider: Provider, browser: Browser) -> Iterator[D
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = f"http://localhost:{port}"
-    app = create_app(replace(services, settings=replace(services.settings, public_url=url)))
+    settings = replace(services.settings, public_url=url, stream_url="")
+    app, rings = create_app(replace(services, settings=settings)), SimpleQueue[bytes]()
+
+    @app.get("/stream/visits")
+    def stream() -> Response:
+        return Response(iter(rings.get, b""), mimetype="text/event-stream")
+
     hospital = with_directory(admit_hospital(app, services, "Alice Hospital"))
     forget_all(services)
     row = vouch(services, hospital, provider.url)
@@ -85,7 +102,8 @@ def desk(services: Services, provider: Provider, browser: Browser) -> Iterator[D
         headers={"If-Match": hospital.get("/organisation").headers["ETag"]},
     )
     assert answer.status_code == 200, answer.get_json()
-    yield Desk(url, hospital, browser)
+    yield Desk(url, hospital, browser, app, rings)
+    rings.put(b"")
     for context in browser.contexts:
         context.close()
     server.shutdown()
@@ -132,6 +150,54 @@ def test_what_happens_is_seen_without_a_reload(desk: Desk) -> None:
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(rows(page).first).to_contain_text("Arrived")
     expect(page.get_by_test_id("live")).to_have_text("Sam Rivera: Arrived")
+
+
+RING = b"event: changed\ndata: {}\n\n"
+
+
+def test_a_ring_brings_the_page_up_to_date_and_keeps_nobody_signed_in(desk: Desk) -> None:
+    """What the page asks by itself says so; what a person was there for does not."""
+    desk.stream()
+    made = desk.book(60)
+    page = desk.open()
+    expect(rows(page)).to_have_count(1)
+    for act, shown, by_itself in (("arrive", "Arrived", True), ("cancel", "Cancelled", False)):
+        if not by_itself:
+            page.keyboard.press("Shift")
+        desk.hospital.post(f"/appointments/{made['id']}/{act}", json={})
+        with page.expect_request("**/visits?*") as asked:
+            desk.rings.put(RING)
+        assert ("teleconsult-background" in asked.value.headers) is by_itself
+        expect(rows(page).first).to_contain_text(shown)
+
+
+def test_a_stream_that_fails_costs_nothing(desk: Desk) -> None:
+    """Nobody listens at its address: the page asks in turns."""
+    desk.stream("http://127.0.0.1:9")
+    made = desk.book(60)
+    page = desk.open()
+    expect(rows(page)).to_have_count(1)
+    page.clock.install()
+    with page.expect_response("**/visits?*"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    desk.hospital.post(f"/appointments/{made['id']}/arrive")
+    with page.expect_response("**/visits?*"):
+        page.clock.fast_forward(15_001)
+    expect(rows(page).first).to_contain_text("Arrived")
+
+
+def test_names_leave_the_screen_when_nobody_is_there_any_more(desk: Desk) -> None:
+    """The page does not go to the issuer by itself, which might let anybody in."""
+    desk.stream()
+    desk.book(60)
+    page = desk.open()
+    expect(rows(page)).to_have_count(1)
+    page.context.clear_cookies()
+    desk.rings.put(RING)
+    expect(page.get_by_test_id("notice-title")).to_have_text("You were signed out")
+    assert "Sam Rivera" not in page.content()
+    page.get_by_test_id("sign-in").click()
+    page.locator("input[name=sub]").wait_for()
 
 
 def test_a_visit_is_started_with_keys_alone(desk: Desk) -> None:

@@ -6,8 +6,9 @@ import pytest
 from starlette.requests import Request
 
 from app.errors import Unavailable
-from app.stream.door import address_of, identity
-from app.stream.hub import MOST_OF_A_LINK, MOST_OF_AN_ORGANISATION, Hub
+from app.stream.door import address_of, program, reader
+from app.stream.hub import MOST_OF_A_PERSON, MOST_OF_AN_ORGANISATION, Hub
+from app.web.cookies import BACKGROUND
 
 
 def request(*forwarded: str, **headers: str) -> Request:
@@ -35,22 +36,37 @@ def test_only_our_own_proxies_are_believed(
     assert address_of(request(*forwarded), proxies=proxies) == address
 
 
-def test_a_cookie_opens_no_stream() -> None:
-    """Only a token does."""
-    headers, _ = identity(request(cookie="a=b", authorization="Bearer t"), proxies=0)
-    assert headers == {"authorization": "Bearer t"}
+def test_a_cookie_opens_no_stream_of_events() -> None:
+    """Only a token does; and only a cookie opens the clinic's, which is no sign of life."""
+    shown = request(cookie="a=b", authorization="Bearer t")
+    assert program(shown, proxies=0)[0] == {"authorization": "Bearer t"}
+    assert reader(shown, proxies=0)[0] == {"cookie": "a=b", BACKGROUND: "1"}
 
 
 def test_one_link_leaves_places_for_others() -> None:
     """However many tabs a person opens."""
     hub, session, mine = Hub(), uuid4(), uuid4()
     hub.begin(0)
-    pages = [hub.join_session(session, mine) for _ in range(MOST_OF_A_LINK)]
+    pages = [hub.join_session(session, mine) for _ in range(MOST_OF_A_PERSON)]
     with pytest.raises(Unavailable):
         hub.require_room_for_page(session, mine)
     hub.require_room_for_page(session, uuid4())
     hub.leave_session(session, pages[0])
     hub.require_room_for_page(session, mine)
+
+
+def test_one_member_of_staff_leaves_places_for_others() -> None:
+    """The same at the clinic's page; and its listeners are counted."""
+    hub, hospital, mine = Hub(), uuid4(), uuid4()
+    hub.begin(0)
+    desks = [hub.join_day(hospital, mine) for _ in range(MOST_OF_A_PERSON)]
+    with pytest.raises(Unavailable):
+        hub.require_room_for_desk(hospital, mine)
+    hub.require_room_for_desk(hospital, uuid4())
+    assert hub.listeners == MOST_OF_A_PERSON
+    for desk in desks:
+        hub.leave_day(hospital, desk)
+    assert hub.listeners == 0
 
 
 def test_one_organisation_leaves_places_for_others() -> None:

@@ -3,10 +3,10 @@
 const PATIENCE_MS = 10_000;
 
 /**
- * Ask for the visits of a day; without one, of today.
+ * Ask for the visits of a day; without one, of today. `isPerson` tells whether a person is at the page.
  * @returns {Promise<{kind: 'ok', body: object} | {kind: 'signed-out'} | {kind: 'unreachable'}>}
  */
-export function requestDay(day, provider) {
+export function requestDay(day, provider, isPerson) {
   const wanted = new URLSearchParams();
   if (day) {
     wanted.set('day', day);
@@ -14,7 +14,7 @@ export function requestDay(day, provider) {
   if (provider) {
     wanted.set('provider_id', provider);
   }
-  return ask(`/visits?${wanted}`, {});
+  return ask(`/visits?${wanted}`, { headers: isPerson ? {} : { 'teleconsult-background': '1' } });
 }
 
 /** Open the room of an appointment. */

@@ -1,16 +1,16 @@
 /** The clinic's page: the visits of a day, kept up to date as long as somebody looks. */
 
+import { lookLater, onNews } from './clinic-news.js';
 import { requestDay } from './clinic-service.js';
+import { takeTouch, touch } from './clinic-touch.js';
 import { renderVisits } from './clinic-visits.js';
 import { dayTitle, timeOf } from './clinic-words.js';
 import { prepareDialog } from './dialog.js';
-import { part, t } from './page.js';
+import { language, part, t } from './page.js';
 
-const LOOK_EVERY_MS = 15_000;
 const DAY_MS = 86_400_000;
 const address = new URL(location.href);
 let shown = null;
-let timer = null;
 let asked = 0;
 
 prepareDialog();
@@ -19,32 +19,40 @@ part('provider').addEventListener('change', () => {
   look();
 });
 // A page that nobody sees asks nothing; when it is seen again it is brought up to date at once.
-document.addEventListener('visibilitychange', () => (document.hidden ? clearTimeout(timer) : look()));
+document.addEventListener('visibilitychange', () => (document.hidden ? lookLater() : look()));
+onNews(look);
 look();
 
 async function look() {
-  clearTimeout(timer);
   asked += 1;
   const mine = asked;
-  const answer = await requestDay(address.searchParams.get('day'), address.searchParams.get('provider'));
+  const isPerson = takeTouch();
+  const answer = await requestDay(address.searchParams.get('day'), address.searchParams.get('provider'), isPerson);
   // The filter may have been changed meanwhile.
   if (mine !== asked) {
     return;
   }
   if (answer.kind === 'signed-out') {
-    location.assign(`/staff/sign-in?then=${encodeURIComponent(address.pathname + address.search)}`);
+    leave(isPerson);
     return;
   }
   if (answer.kind === 'ok') {
     shown = answer.body;
     render();
   } else {
+    if (isPerson) {
+      touch();
+    }
     part('as-of').textContent = shown ? t('clinic.stale', { time: timeOf(shown.as_of, shown.timezone) }) : t('clinic.unreachable');
   }
   part('as-of').toggleAttribute('data-stale', answer.kind !== 'ok');
-  if (!document.hidden) {
-    timer = setTimeout(look, LOOK_EVERY_MS);
-  }
+  lookLater();
+}
+
+/** Lead to the sign-in; where nobody is, only take the names away: the issuer might let anybody in again. */
+function leave(isPerson) {
+  const then = encodeURIComponent(address.pathname + address.search);
+  location.replace(isPerson ? `/staff/sign-in?then=${then}` : `/staff/notice/ended?lang=${language}`);
 }
 
 function render() {
