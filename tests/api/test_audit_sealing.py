@@ -53,6 +53,25 @@ def run(stack: LocalStack, *words: str, **env: str) -> subprocess.CompletedProce
     return subprocess.run(line, env=least, capture_output=True, text=True, timeout=60, check=False)
 
 
+def write_long_ago(services: Services, hospital: Hospital, ago: timedelta) -> None:
+    """Write an entry of some time ago, as if nobody had sealed it since."""
+    with services.database.begin() as db:
+        audit.record(
+            db,
+            action="test.waiting",
+            actor=audit.SERVICE,
+            now=utc_now() - ago,
+            organisation_id=hospital.organisation_id,
+        )
+
+
+def unsealed_s(hospital: Hospital) -> float:
+    """Return what /metrics says of the entry that waits longest."""
+    text = hospital.app.test_client().get("/metrics").text
+    [line] = [line for line in text.splitlines() if line.startswith("audit_unsealed_seconds ")]
+    return float(line.split()[1])
+
+
 class TestSealing:
     """Each entry once, without gaps, whoever is at it and however it ends."""
 
@@ -297,6 +316,36 @@ class TestCommand:
             assert json.loads(done.stdout)["broken"]["what"] == "truncated"
         done = run(postgres, *given, "--anchors", str(path))
         assert done.stdout.startswith("BROKEN: truncated: ")
+
+    def test_it_says_when_entries_wait_too_long(
+        self, postgres: LocalStack, services: Services, alice: Hospital
+    ) -> None:
+        """An exit code and words of its own; until a relay seals them, and /metrics tells, too."""
+        seal_all(services)
+        write_long_ago(services, alice, timedelta(minutes=2))
+        chain = str(alice.organisation_id)
+        done = run(postgres, "audit", "verify", "--organisation", chain)
+        assert (done.returncode, done.stdout[:24]) == (3, "LATE: 1 not sealed yet, ")
+        said = json.loads(
+            run(postgres, "audit", "verify", "--organisation", chain, "--json").stdout
+        )
+        assert (said["ok"], said["late"], said["broken"]) == (False, True, None)
+        assert 120 <= unsealed_s(alice) < 600
+        seal_all(services)
+        with superuser(postgres) as db:
+            verdict = verdict_on(db, services, alice)
+        assert (verdict.is_late(utc_now()), unsealed_s(alice)) == (False, 0)
+
+    def test_what_was_written_just_now_is_not_late(
+        self, postgres: LocalStack, services: Services, alice: Hospital
+    ) -> None:
+        """It is counted, and that is all."""
+        write_long_ago(services, alice, timedelta(seconds=5))
+        with superuser(postgres) as db:
+            verdict = verdict_on(db, services, alice)
+        assert verdict.unsealed > 0
+        assert not verdict.is_late(utc_now())
+        assert verdict.shown(utc_now())["ok"] is True
 
     def test_it_needs_the_keys(self, postgres: LocalStack) -> None:
         """And says so."""
