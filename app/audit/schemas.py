@@ -39,7 +39,8 @@ class AuditEntryOut(Out):
 
 
 class AuditPageOut(PageOut):
-    """Newest first."""
+    """Newest first. With several conditions a page may be short, or empty, before the last one: go
+    on while there is a `next_cursor`."""
 
     items = fields.List(fields.Nested(AuditEntryOut), required=True)
 
