@@ -1,12 +1,12 @@
 """Reading the audit log, which is an act to be recorded like any other."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row, select
+from sqlalchemy import Row, select, text
 from sqlalchemy.orm import Session
 
 from app.audit import service as audit
@@ -20,6 +20,7 @@ from app.web.paging import Page
 # Of an entry, what is for readers. Proofs and seals are for `teleconsult audit verify`.
 COLUMNS = (
     AuditEntry.id,
+    AuditEntry.organisation_id,
     AuditEntry.at,
     AuditEntry.actor_kind,
     AuditEntry.actor_id,
@@ -30,6 +31,10 @@ COLUMNS = (
     AuditEntry.detail,
 )
 LINES_AT_A_TIME = 100
+# By SQL: people are a resource above this one.
+PATIENTS = text("""
+    SELECT session_id, reference FROM teleconference.participants
+    WHERE session_id = ANY (CAST(:sessions AS uuid[])) AND role = 'patient'""")
 
 
 def find(
@@ -114,9 +119,18 @@ def lines(
     with database.begin(organisation_id) as db:
         rows = db.execute(streamed, execution_options={"yield_per": LINES_AT_A_TIME})
         for entries in rows.partitions():
-            shown = (_shape(entry, format, source) for entry in entries)
+            shown = _events(db, entries, source) if format == "fhir" else map(_row, entries)
             yield b"".join(orjson.dumps(one) + b"\n" for one in shown)
 
 
-def _shape(entry: Row[Any], format: str, source: str) -> Mapping[str, Any]:  # noqa: A002
-    return audit_event(entry, source=source) if format == "fhir" else dict(entry._mapping)
+def _row(entry: Row[Any]) -> Mapping[str, Any]:
+    return {name: value for name, value in entry._mapping.items() if name != "organisation_id"}
+
+
+def _events(db: Session, entries: Sequence[Row[Any]], source: str) -> Iterator[Mapping[str, Any]]:
+    sessions = {entry.session_id for entry in entries if entry.session_id is not None}
+    patients: dict[UUID, list[str | None]] = {}
+    for session_id, reference in db.execute(PATIENTS, {"sessions": list(map(str, sessions))}):
+        patients.setdefault(session_id, []).append(reference)
+    for entry in entries:
+        yield audit_event(entry, source=source, patients=patients.get(entry.session_id, ()))
