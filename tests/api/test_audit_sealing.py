@@ -65,6 +65,11 @@ def write_long_ago(services: Services, hospital: Hospital, ago: timedelta) -> No
         )
 
 
+def later() -> datetime:
+    """Return a moment of the month before the last that has a partition."""
+    return (utc_now().replace(day=1) + timedelta(days=62)).replace(day=1)
+
+
 def unsealed_s(hospital: Hospital) -> float:
     """Return what /metrics says of the entry that waits longest."""
     text = hospital.app.test_client().get("/metrics").text
@@ -256,6 +261,32 @@ class TestKeeper:
         assert known.last == last.number
         assert not known.denies(last.number, last.hash)
         assert known.denies(last.number, b"another")
+
+    def test_an_anchor_behind_half_a_line_is_read(self, alice: Hospital, tmp_path: Path) -> None:
+        """A full disk left the half, and the next line was put behind it."""
+        path, chain = tmp_path / "anchors", alice.organisation_id
+        half = '{"event": "audit_anchor", "organisation_id": "'
+        line = {"event": EVENT, "organisation_id": str(chain), "number": 7, "hash": "00" * 32}
+        path.write_text(half + json.dumps(line) + "\n")
+        anchors = Anchors()
+        anchors.read(path)
+        assert anchors.chains[chain].last == 7
+
+    def test_an_anchor_file_that_cannot_be_written_stops_nothing_else(
+        self, postgres: LocalStack, services: Services, alice: Hospital, tmp_path: Path
+    ) -> None:
+        """Entries are sealed, and the months to come get their partitions."""
+        settings = replace(services.settings, audit_anchor_file=str(tmp_path / "no" / "anchors"))
+        months = "SELECT count(*) FROM pg_class WHERE relname LIKE 'entries_20%' AND relkind = 'r'"
+        [(before,)] = owner(postgres, months)
+        owner(postgres, f"DROP TABLE audit_partitions.entries_{later():%Y_%m}")
+        make_entries(services, alice, 1)
+        keeper = Keeper(replace(services, settings=replace(settings, audit_anchor_every_s=0.0)))
+        with pytest.raises(FileNotFoundError):
+            keeper.work()
+        assert owner(postgres, months) == [(before,)]
+        with superuser(postgres) as db:
+            assert verdict_on(db, services, alice).unsealed == 0
 
     def test_two_anchors_that_contradict_each_other_are_found(
         self, postgres: LocalStack, services: Services, alice: Hospital, tmp_path: Path

@@ -130,6 +130,8 @@ def test_who_shows_no_good_token_is_counted_by_address(limited: Limited, alice: 
         ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
         ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
         ("203.0.113.7", "203.0.113.8", False),
+        ("::ffff:203.0.113.7", "::ffff:203.0.113.8", False),
+        ("::ffff:203.0.113.7", "203.0.113.7", True),
     ],
 )
 def test_one_machine_is_one_address(limited: Limited, one: str, other: str, is_same: bool) -> None:
