@@ -39,8 +39,7 @@ class AuditEntryOut(Out):
 
 
 class AuditPageOut(PageOut):
-    """Newest first. With several conditions a page may be short, or empty, before the last one: go
-    on while there is a `next_cursor`."""
+    """Newest first."""
 
     items = fields.List(fields.Nested(AuditEntryOut), required=True)
 
