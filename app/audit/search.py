@@ -17,7 +17,7 @@ from app.audit.models import AuditEntry
 from app.web.paging import Page, read_cursor, write_cursor
 
 # So many entries one request looks at.
-MOST = 5000
+MOST = 2000
 # Most pages are filled by the last month; only the others look into the partitions of seven years.
 RECENTLY = timedelta(days=31)
 SKEW = timedelta(days=1)  # how much the clocks of two machines may differ
@@ -34,6 +34,8 @@ WAYS = {
     "action": "action",
     "actor_kind": "kind",
 }
+# Ways that lead to so few entries that the last month does not fill a page.
+FEW = ("session", "participant")
 # So many in every hospital that a look at all entries soon meets them: no way leads to these.
 BUSY = {("outcome", "done"), ("actor_kind", "participant"), ("actor_kind", "room")}
 PAGE = text("""
@@ -97,7 +99,7 @@ def look(
         **{name: question.wanted.get(name) for name in WAYS},
     }
     page: Page[AuditEntry] = Page([], None)
-    for since in _spans(question, now):
+    for since in _spans(question, way, now):
         found = select(AuditEntry).from_statement(PAGE)
         page = _page(db.scalars(found, {**values, "since": since}).all(), question, limit)
         if page.next_cursor is not None:
@@ -113,10 +115,12 @@ def _way(wanted: Mapping[str, Any]) -> tuple[str, str]:
     return "all", ""
 
 
-def _spans(question: Question, now: datetime) -> list[datetime]:
-    """Return since when to look: lately, and then since ever."""
+def _spans(question: Question, way: str, now: datetime) -> list[datetime]:
+    """Return since when to look: lately, unless few entries are looked for; and then since ever."""
     lately = min(max(question.at, FIRST + RECENTLY), now) - RECENTLY
-    return [lately, question.since] if lately > question.since else [question.since]
+    if way in FEW or lately <= question.since:
+        return [question.since]
+    return [lately, question.since]
 
 
 def _page(rows: Sequence[AuditEntry], question: Question, limit: int) -> Page[AuditEntry]:
