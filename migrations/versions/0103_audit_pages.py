@@ -16,26 +16,29 @@ down_revision = "0090"
 branch_labels = None
 depends_on = None
 
-KIND = "e.actor_kind NOT IN ('participant', 'room')"
-# Way: what leads along its index.
+KIND = "actor_kind NOT IN ('participant', 'room')"
+MINE = "e.organisation_id = p_organisation"
+# Way: what leads along its index, in the columns before its time; what else is true of all there.
 WAYS = {
-    "session": "e.session_id = p_session",
-    "participant": "e.participant_id = p_participant",
-    "actor": "e.actor_id = p_actor",
-    "refused": "e.outcome = 'refused'",
-    "action": "e.action = p_action",
-    "kind": f"e.actor_kind = p_kind AND {KIND}",
-    "all": "true",
+    "session": ({"session_id": "p_session"}, MINE),
+    "participant": ({"participant_id": "p_participant"}, MINE),
+    "actor": ({"actor_id": "p_actor"}, MINE),
+    "refused": ({"organisation_id": "p_organisation"}, "e.outcome = 'refused'"),
+    "action": ({"organisation_id": "p_organisation", "action": "p_action"}, "true"),
+    "kind": ({"organisation_id": "p_organisation", "actor_kind": "p_kind"}, f"e.{KIND}"),
+    "all": ({"organisation_id": "p_organisation"}, "true"),
 }
 
-# What was examined last follows what was found, unless that is enough: from there the next page
-# goes on.
+# Between two places of the index and in its whole order, so that no other index will do: by
+# statistics PostgreSQL may rather read all entries of an organisation in the order of time. What
+# was examined last follows what was found, unless that is enough: there the next page goes on.
 LOOK = """
     WITH examined AS MATERIALIZED (
         SELECT * FROM audit_entries e
-        WHERE e.organisation_id = p_organisation AND {leads} AND e.at >= p_since
-          AND e.at <= p_at AND (e.at, e.id) < (p_at, p_id)
-        ORDER BY e.at DESC, e.id DESC LIMIT p_most),
+        WHERE {others} AND e.at >= p_since AND e.at <= p_at
+          AND ({columns}, e.at, e.id) < ({values}, p_at, p_id)
+          AND ({columns}, e.at, e.id) >= ({values}, p_since, '00000000-0000-0000-0000-000000000000')
+        ORDER BY {order}, e.at DESC, e.id DESC LIMIT p_most),
       found AS MATERIALIZED (
         SELECT * FROM examined e
         WHERE (p_session IS NULL OR e.session_id = p_session)
@@ -48,8 +51,20 @@ LOOK = """
     SELECT * FROM found
     UNION ALL
     (SELECT * FROM examined WHERE (SELECT count(*) FROM found) < p_limit OFFSET p_most - 1)"""
+
+
+def look(leading: dict[str, str], others: str) -> str:
+    columns = [f"e.{column}" for column in leading]
+    return LOOK.format(
+        others=others,
+        columns=", ".join(columns),
+        values=", ".join(leading.values()),
+        order=", ".join(f"{column} DESC" for column in columns),
+    )
+
+
 BRANCHES = "".join(
-    f"WHEN '{way}' THEN RETURN QUERY {LOOK.format(leads=leads)};\n" for way, leads in WAYS.items()
+    f"WHEN '{way}' THEN RETURN QUERY {look(*where)};\n" for way, where in WAYS.items()
 )
 
 SIGNATURE = "audit_page(text, uuid, timestamptz, timestamptz, uuid, integer, integer, uuid, uuid, text, text, text, text)"
@@ -70,10 +85,9 @@ PAGE = f"""
 
 
 def upgrade() -> None:
-    op.execute("""
+    op.execute(f"""
         CREATE INDEX ix_audit_entries_kind
-        ON teleconference.audit_entries (organisation_id, actor_kind, at, id)
-        WHERE actor_kind NOT IN ('participant', 'room')""")
+        ON teleconference.audit_entries (organisation_id, actor_kind, at, id) WHERE {KIND}""")
     op.execute(PAGE)
     op.execute(f"REVOKE ALL ON FUNCTION teleconference.{SIGNATURE} FROM PUBLIC")
     op.execute(f"GRANT EXECUTE ON FUNCTION teleconference.{SIGNATURE} TO role_telehealth")
