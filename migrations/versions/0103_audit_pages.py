@@ -18,27 +18,40 @@ depends_on = None
 
 KIND = "actor_kind NOT IN ('participant', 'room')"
 MINE = "e.organisation_id = p_organisation"
-# Way: what leads along its index, in the columns before its time; what else is true of all there.
+BEFORE = "(e.at, e.id) < (p_at, p_id)"
+
+
+def by_one(column: str, value: str) -> tuple[str, str]:
+    return (
+        f"({column}, e.at, e.id) < ({value}, p_at, p_id) AND {column} >= {value} AND {MINE}",
+        column,
+    )
+
+
+def by_two(column: str, value: str, also: str = "true") -> tuple[str, str]:
+    held = f"{column} >= {value} AND {column} <= {value}"
+    return f"{MINE} AND {held} AND {also} AND {BEFORE}", column
+
+
+# Way: what leads along its index, and the column that this has before the time. That is held between
+# two ends, never said to equal: then it would not count in the order, and other indexes would have
+# the same. By statistics PostgreSQL may rather read all entries of an organisation.
 WAYS = {
-    "session": ({"session_id": "p_session"}, MINE),
-    "participant": ({"participant_id": "p_participant"}, MINE),
-    "actor": ({"actor_id": "p_actor"}, MINE),
-    "refused": ({"organisation_id": "p_organisation"}, "e.outcome = 'refused'"),
-    "action": ({"organisation_id": "p_organisation", "action": "p_action"}, "true"),
-    "kind": ({"organisation_id": "p_organisation", "actor_kind": "p_kind"}, f"e.{KIND}"),
-    "all": ({"organisation_id": "p_organisation"}, "true"),
+    "session": by_one("e.session_id", "p_session"),
+    "participant": by_one("e.participant_id", "p_participant"),
+    "actor": by_one("e.actor_id", "p_actor"),
+    "refused": (f"{MINE} AND e.outcome = 'refused' AND {BEFORE}", "e.organisation_id"),
+    "action": by_two("e.action", "p_action"),
+    "kind": by_two("e.actor_kind", "p_kind", f"e.{KIND}"),
+    "all": (f"{MINE} AND {BEFORE}", "e.organisation_id"),
 }
 
-# Between two places of the index and in its whole order, so that no other index will do: by
-# statistics PostgreSQL may rather read all entries of an organisation in the order of time. What
-# was examined last follows what was found, unless that is enough: there the next page goes on.
+# What was examined last follows what was found, unless that is enough: there the next page goes on.
 LOOK = """
     WITH examined AS MATERIALIZED (
         SELECT * FROM audit_entries e
-        WHERE {others} AND e.at >= p_since AND e.at <= p_at
-          AND ({columns}, e.at, e.id) < ({values}, p_at, p_id)
-          AND ({columns}, e.at, e.id) >= ({values}, p_since, '00000000-0000-0000-0000-000000000000')
-        ORDER BY {order}, e.at DESC, e.id DESC LIMIT p_most),
+        WHERE {leads} AND e.at >= p_since AND e.at <= p_at
+        ORDER BY {first} DESC, e.at DESC, e.id DESC LIMIT p_most),
       found AS MATERIALIZED (
         SELECT * FROM examined e
         WHERE (p_session IS NULL OR e.session_id = p_session)
@@ -53,18 +66,9 @@ LOOK = """
     (SELECT * FROM examined WHERE (SELECT count(*) FROM found) < p_limit OFFSET p_most - 1)"""
 
 
-def look(leading: dict[str, str], others: str) -> str:
-    columns = [f"e.{column}" for column in leading]
-    return LOOK.format(
-        others=others,
-        columns=", ".join(columns),
-        values=", ".join(leading.values()),
-        order=", ".join(f"{column} DESC" for column in columns),
-    )
-
-
 BRANCHES = "".join(
-    f"WHEN '{way}' THEN RETURN QUERY {look(*where)};\n" for way, where in WAYS.items()
+    f"WHEN '{way}' THEN RETURN QUERY {LOOK.format(leads=leads, first=first)};\n"
+    for way, (leads, first) in WAYS.items()
 )
 
 SIGNATURE = "audit_page(text, uuid, timestamptz, timestamptz, uuid, integer, integer, uuid, uuid, text, text, text, text)"

@@ -89,7 +89,7 @@ def _problems(node: Mapping[str, Any], *, limited: bool) -> Iterator[str]:
 
 # What an index of the audit log can begin with, apart from the organisation.
 LEADING = re.compile(
-    r"\b(session_id|participant_id|actor_id|action|actor_kind)(, \w+)+\) < |\b(xid >|id )= "
+    r"\b(session_id|participant_id|actor_id)(, \w+)+\) < |\b(action|actor_kind|xid) >= |\bid = "
 )
 WHOLE = {"Sort", "Aggregate", "Hash", "HashAggregate", "WindowAgg", "Materialize"}
 
