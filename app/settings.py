@@ -88,6 +88,7 @@ class Settings:
     rate_limit_address: Rate | None
     rate_limit_sign_in: Rate | None
     rate_limit_links: Rate | None
+    audit_refusals: Rate | None
     metrics_token: str = field(repr=False)
     link_keys: tuple[LinkKey, ...] = field(repr=False)
     master_keys: tuple[str, ...] = field(repr=False)
@@ -185,6 +186,7 @@ def _access(env: FileAwareEnv) -> dict[str, Any]:
         "rate_limit_address": rate(env, "RATE_LIMIT_ADDRESS", "1200/minute"),
         "rate_limit_sign_in": rate(env, "RATE_LIMIT_SIGN_IN", "20/minute"),
         "rate_limit_links": rate(env, "RATE_LIMIT_LINKS", "60/minute"),
+        "audit_refusals": rate(env, "AUDIT_REFUSALS", "600/hour"),
         "metrics_token": env.str("METRICS_TOKEN", ""),
     }
 

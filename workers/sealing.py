@@ -39,11 +39,12 @@ class Keeper:
     def work(self) -> None:
         """Do all that is due."""
         self._begin()
+        # First, because an anchor file that cannot be written fails what comes after it.
+        self._partitions.run_if_due()
+        self._retention.run_if_due()
         while self.seal_batch() == sealer.BATCH:
             self._tell_if_due()
         self._tell_if_due()
-        self._partitions.run_if_due()
-        self._retention.run_if_due()
 
     def seal_batch(self) -> int:
         """Seal one batch and return how many entries it had."""

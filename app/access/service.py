@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from sqlalchemy import select, update
-from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -132,15 +131,11 @@ def name_of(provider: IdentityProvider, claims: Mapping[str, Any]) -> str:
     return name[:200] if isinstance(name, str) else ""
 
 
-def audit_refusal(
-    db: Connection, provider: IdentityProvider, *, subject: UUID | None, code: str, now: datetime
-) -> None:
-    """Note that somebody did not get in through this provider."""
-    audit.record(
-        db,
+def refusal(provider: IdentityProvider, *, subject: UUID | None, code: str) -> audit.Entry:
+    """Return what is to be noted when somebody did not get in through this provider."""
+    return audit.Entry(
         action="staff.signed_in",
         actor=audit.Actor("user", str(subject)) if subject else audit.STRANGER,
-        now=now,
         organisation_id=provider.organisation_id,
         refused=True,
         detail={"code": code, "provider_id": str(provider.id)},

@@ -5,6 +5,7 @@ Only what was noted elsewhere shows that it was longer: a line of the log, which
 where the database's administrator cannot write, or a file.
 """
 
+import errno
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -42,7 +43,8 @@ class Anchors:
 
     def _take(self, line: bytes) -> None:
         try:
-            said = orjson.loads(line[line.index(b"{") :])
+            # The last one of the line: before it may be what a full disk left of another.
+            said = orjson.loads(line[line.rindex(b"{") :])
             chain, number = UUID(said["organisation_id"]), int(said["number"])
             short = bytes.fromhex(said["hash"])[:HASH_BYTES]
         except (ValueError, KeyError, TypeError):
@@ -94,7 +96,9 @@ def _append(path: Path, lines: Iterable[bytes]) -> None:
     # Opened anew each time, so that a rotated file is let go. One write: never half a line between.
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
     try:
-        os.write(descriptor, b"".join(lines))
+        text = b"".join(lines)
+        if os.write(descriptor, text) < len(text):
+            raise OSError(errno.ENOSPC, "only a part of the anchors was written", str(path))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -31,6 +31,14 @@ class AuditEntry(Base):
             "id",
             postgresql_where=text("outcome = 'refused'"),
         ),
+        Index(
+            "ix_audit_entries_kind",
+            "organisation_id",
+            "actor_kind",
+            "at",
+            "id",
+            postgresql_where=text("actor_kind NOT IN ('participant', 'room')"),
+        ),
         Index("ix_audit_entries_sealing", "xid", "id"),
     )
 

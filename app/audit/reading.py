@@ -1,24 +1,26 @@
 """Reading the audit log, which is an act to be recorded like any other."""
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, select, text
 from sqlalchemy.orm import Session
 
 from app.audit import service as audit
 from app.audit.fhir import audit_event
 from app.audit.models import AuditEntry
+from app.audit.search import ask, look
 from app.audit.service import Actor
 from app.db.engine import Database
-from app.web.paging import Page, keyset_page, read_cursor
+from app.web.paging import Page
 
 # Of an entry, what is for readers. Proofs and seals are for `teleconsult audit verify`.
 COLUMNS = (
     AuditEntry.id,
+    AuditEntry.organisation_id,
     AuditEntry.at,
     AuditEntry.actor_kind,
     AuditEntry.actor_id,
@@ -29,7 +31,10 @@ COLUMNS = (
     AuditEntry.detail,
 )
 LINES_AT_A_TIME = 100
-RECENTLY = timedelta(days=31)
+# By SQL: people are a resource above this one.
+PATIENTS = text("""
+    SELECT session_id, reference FROM teleconference.participants
+    WHERE session_id = ANY (CAST(:sessions AS uuid[])) AND role = 'patient'""")
 
 
 def find(
@@ -63,15 +68,8 @@ def find(
         participant_id=equal.get("participant_id"),
         detail={"conditions": sorted(name for name in conditions if conditions[name] is not None)},
     )
-    start = read_cursor(cursor)[0] if cursor else until or now
-    query = _within(organisation_id, since, until).filter_by(**equal)
-    # Most pages are filled by the last month. Only the others look into the partitions of seven
-    # years, of which each wants to be planned.
-    lately = query.where(AuditEntry.at >= start - RECENTLY)
-    page = keyset_page(db, lately, AuditEntry, cursor=cursor, limit=limit, by="at")
-    if page.next_cursor is None:
-        page = keyset_page(db, query, AuditEntry, cursor=cursor, limit=limit, by="at")
-    return page
+    question = ask(organisation_id, cursor=cursor, **conditions)
+    return look(db, question, now=now, limit=limit)
 
 
 def export(
@@ -112,23 +110,27 @@ def lines(
     Args:
         source: the service's own address, which a FHIR AuditEvent names.
     """
-    query = _within(organisation_id, since, until).with_only_columns(*COLUMNS)
+    query = select(*COLUMNS).where(
+        AuditEntry.organisation_id == organisation_id,
+        AuditEntry.at >= since,
+        AuditEntry.at < until,
+    )
     streamed = query.order_by(AuditEntry.at, AuditEntry.id)
     with database.begin(organisation_id) as db:
         rows = db.execute(streamed, execution_options={"yield_per": LINES_AT_A_TIME})
         for entries in rows.partitions():
-            shown = (_shape(entry, format, source) for entry in entries)
+            shown = _events(db, entries, source) if format == "fhir" else map(_row, entries)
             yield b"".join(orjson.dumps(one) + b"\n" for one in shown)
 
 
-def _within(organisation_id: UUID, since: datetime | None, until: datetime | None) -> Select[Any]:
-    query = select(AuditEntry).where(AuditEntry.organisation_id == organisation_id)
-    if since is not None:
-        query = query.where(AuditEntry.at >= since)
-    if until is not None:
-        query = query.where(AuditEntry.at < until)
-    return query
+def _row(entry: Row[Any]) -> Mapping[str, Any]:
+    return {name: value for name, value in entry._mapping.items() if name != "organisation_id"}
 
 
-def _shape(entry: Row[Any], format: str, source: str) -> Mapping[str, Any]:  # noqa: A002
-    return audit_event(entry, source=source) if format == "fhir" else dict(entry._mapping)
+def _events(db: Session, entries: Sequence[Row[Any]], source: str) -> Iterator[Mapping[str, Any]]:
+    sessions = {entry.session_id for entry in entries if entry.session_id is not None}
+    patients: dict[UUID, list[str | None]] = {}
+    for session_id, reference in db.execute(PATIENTS, {"sessions": list(map(str, sessions))}):
+        patients.setdefault(session_id, []).append(reference)
+    for entry in entries:
+        yield audit_event(entry, source=source, patients=patients.get(entry.session_id, ()))

@@ -29,7 +29,11 @@ LINES = {
 @blp.arguments(AuditQuery, location="query")
 @blp.response(200, AuditPageOut)
 def list_audit(query: dict[str, Any], *, db: Session, caller: Caller) -> Page[AuditEntry]:
-    """List entries, newest first."""
+    """List entries, newest first.
+
+    With several conditions a page may hold fewer than `limit`, or none, before the last one: go on
+    while there is a `next_cursor`.
+    """
     cursor = query.pop("cursor", None)
     return reading.find(
         db,

@@ -7,11 +7,11 @@ invention; only that it was deleted would not be noticed.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Table, insert, text
+from sqlalchemy import Connection, Table, insert, text
 from sqlalchemy.orm import Session
 
 from app.audit.models import AuditSeal
@@ -27,6 +27,16 @@ HORIZON = text("""
     SELECT s.next_xid, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS running
     FROM teleconference.audit_state s""")
 UNSEALED = text("SELECT * FROM teleconference.unsealed_entries(:next, :limit)")
+# What waits longer than this shows by its younger neighbours. `since` spares all other partitions.
+LOOKED_BACK = timedelta(days=31)
+WAITING = text("""
+    SELECT e.at FROM teleconference.audit_entries e
+    WHERE e.at >= :since AND e.xid >= (
+        SELECT least(next_xid, pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
+        FROM teleconference.audit_state)
+      AND NOT EXISTS (
+        SELECT FROM teleconference.audit_seals s WHERE s.entry_id = e.id AND s.entry_at = e.at)
+    ORDER BY e.xid, e.id LIMIT 1""")
 INSERT = insert(
     cast("Table", AuditSeal.__table__)
 )  # of the table: as objects they would take twice as long
@@ -110,6 +120,12 @@ def seal(db: Session, keys: AuditKeys, *, limit: int = BATCH) -> Sealed:
     db.execute(MOVE_ON, {"next": state.running if is_all else entries[-1].xid})
     forged = [one.entry_id for one in seals if one.is_genuine is False]
     return Sealed(len(seals), heads, forged)
+
+
+def waits_for_s(db: Connection, *, now: datetime) -> float:
+    """Return for how many seconds the entry that is next has waited for its seal."""
+    at: datetime | None = db.scalar(WAITING, {"since": now - LOOKED_BACK})
+    return 0.0 if at is None else max(0.0, (now - at).total_seconds())
 
 
 def heads_of(db: Session, chains: set[UUID] | Sequence[UUID]) -> dict[UUID, Head]:

@@ -6,7 +6,7 @@ A role that may only read the audit tables is enough.
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -24,6 +24,8 @@ from app.audit.proof import (
 from app.audit.sealer import CHAINS
 
 BATCH = 2000
+# A relay that runs seals an entry within seconds; in what waits longer a deletion goes unnoticed.
+SEALED_WITHIN = timedelta(minutes=1)
 
 # Along the indexes, whatever the statistics say, and for as long as it takes.
 PLAN = text("""
@@ -83,9 +85,15 @@ class Verdict:
     oldest_unsealed: datetime | None
     broken: Broken | None
 
-    def shown(self) -> dict[str, Any]:
+    def is_late(self, now: datetime) -> bool:
+        """Tell whether an entry has waited longer for its seal than it should."""
+        oldest = self.oldest_unsealed
+        return oldest is not None and now - oldest > SEALED_WITHIN
+
+    def shown(self, now: datetime) -> dict[str, Any]:
         """Return it for JSON."""
-        return {"ok": self.broken is None, **asdict(self)}
+        is_late = self.is_late(now)
+        return {"ok": self.broken is None and not is_late, "late": is_late, **asdict(self)}
 
 
 class _Found(Exception):

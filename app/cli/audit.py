@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -12,8 +13,12 @@ from app.audit.anchors import Anchors
 from app.audit.proof import AuditKeys
 from app.audit.verify import Verdict, chains_of, count
 from app.audit.verify import verify as verify_chains
+from app.clock import utc_now
 from app.db.engine import make_engine
 from app.settings import AuditorSettings, SettingsError
+
+# Exit codes. 2 is taken: click's, for a command line it does not understand.
+OK, BROKEN, LATE = 0, 1, 3
 
 
 @click.group("audit")
@@ -32,7 +37,8 @@ def audit_group() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def verify(organisation: UUID | None, paths: tuple[Path, ...], as_json: bool) -> None:
-    """Say OK, or name the first broken entry (exit code 1).
+    """Say OK, or name the first broken entry (exit code 1), or say that entries have waited for
+    their seal for more than a minute (3).
 
     Reads DATABASE_URL (role_audit is enough) and AUDIT_KEYS, and no other setting.
     """
@@ -41,8 +47,10 @@ def verify(organisation: UUID | None, paths: tuple[Path, ...], as_json: bool) ->
     except SettingsError as error:
         raise click.ClickException(f"Settings: {error}") from error
     verdict = _verify(settings, organisation, _anchors(settings, paths))
-    click.echo(json.dumps(verdict.shown(), default=str) if as_json else _sentence(verdict))
-    sys.exit(0 if verdict.broken is None else 1)
+    now = utc_now()
+    shown = json.dumps(verdict.shown(now), default=str) if as_json else _sentence(verdict, now)
+    click.echo(shown)
+    sys.exit(BROKEN if verdict.broken else LATE if verdict.is_late(now) else OK)
 
 
 def _anchors(settings: AuditorSettings, paths: tuple[Path, ...]) -> Anchors:
@@ -80,15 +88,16 @@ def _with_progress(
         )
 
 
-def _sentence(verdict: Verdict) -> str:
+def _sentence(verdict: Verdict, now: datetime) -> str:
     broken = verdict.broken
-    if broken is None:
-        lately = ""
-        if verdict.unsealed:
-            lately = f", {verdict.unsealed} not sealed yet, from {verdict.oldest_unsealed} on"
-        past = f", {verdict.purged} purged before" if verdict.purged else ""
-        return f"OK: {verdict.entries} entries in {verdict.chains} chains{past}{lately}"
-    return (
-        f"BROKEN: {broken.what}: entry {broken.entry_id or 'unknown'}, number"
-        f" {broken.number or 'none'}, organisation {broken.organisation_id or 'none'}"
-    )
+    if broken is not None:
+        return (
+            f"BROKEN: {broken.what}: entry {broken.entry_id or 'unknown'}, number"
+            f" {broken.number or 'none'}, organisation {broken.organisation_id or 'none'}"
+        )
+    past = f", {verdict.purged} purged before" if verdict.purged else ""
+    found = f"{verdict.entries} entries in {verdict.chains} chains{past}"
+    waiting = f"{verdict.unsealed} not sealed yet, from {verdict.oldest_unsealed} on"
+    if verdict.is_late(now):
+        return f"LATE: {waiting}; does a relay run? Nothing else is wrong: {found}"
+    return f"OK: {found}{f', {waiting}' if verdict.unsealed else ''}"

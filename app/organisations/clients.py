@@ -9,11 +9,10 @@ from hashlib import sha256
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, bindparam, or_, select, update
-from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from app.audit import service as audit
-from app.audit.service import OPERATOR, STRANGER, Actor
+from app.audit.service import OPERATOR, STRANGER, Actor, Entry
 from app.errors import Conflict, NotFound, Unauthorized
 from app.ids import new_id
 from app.organisations.models import ApiClient, ClientSecret, Organisation
@@ -144,14 +143,12 @@ def authenticate(db: Session, *, client_id: str, secret: str, now: datetime) -> 
     return client
 
 
-def audit_refusal(db: Connection, *, client_id: str, code: str, now: datetime) -> None:
-    """Note a failed sign-in; the id is kept only when it is one of ours."""
+def refusal(db: Session, *, client_id: str, code: str) -> Entry:
+    """Return what to note of a failed sign-in; the id is kept only when it is one of ours."""
     client = db.execute(OWNER, {"client_id": _uuid(client_id)}).first()
-    audit.record(
-        db,
+    return Entry(
         action="client.signed_in",
         actor=Actor("client", str(client.id)) if client else STRANGER,
-        now=now,
         organisation_id=client.organisation_id if client else None,
         refused=True,
         detail={"code": code},

@@ -18,6 +18,7 @@ from app.web.answers import json_answer
 from app.web.auth import Caller, across_organisations, issue_token, now, requires
 from app.web.blueprint import Blueprint
 from app.web.problems import from_domain, problem
+from app.web.refusals import note_refusal
 from app.web.services import current_services
 from app.web.transactions import transactional
 
@@ -126,17 +127,14 @@ def _authenticated(db: Session, client_id: str, secret: str) -> ApiClient:
     try:
         return clients.authenticate(db, client_id=client_id, secret=secret, now=now())
     except Unauthorized as error:
-        _audit_refusal(client_id, error.code)
+        _audit_refusal(db, client_id, error.code)
         if limits.count_failed_sign_in(client_id):
-            _audit_refusal(client_id, "sign_in_throttled")
+            _audit_refusal(db, client_id, "sign_in_throttled")
         raise
 
 
-def _audit_refusal(client_id: str, code: str) -> None:
-    # Not in the request's transaction, which rolls back; nor by a second connection of its pool,
-    # which would block when every thread holds its first.
-    with current_services().database.statements() as own:
-        clients.audit_refusal(own, client_id=client_id, code=code, now=now())
+def _audit_refusal(db: Session, client_id: str, code: str) -> None:
+    note_refusal(clients.refusal(db, client_id=client_id, code=code), now=now())
 
 
 def _granted(client: ApiClient, asked: str) -> list[str]:

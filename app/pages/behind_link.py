@@ -11,13 +11,15 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import UnsupportedMediaType
 
 from app.audit import service as audit
-from app.audit.service import Actor
+from app.audit.service import Actor, Entry
 from app.db.engine import enter_organisation
 from app.errors import DomainError, Forbidden
 from app.participants import links
 from app.participants.permissions import Permission
 from app.participants.seats import Seat
+from app.web import limits
 from app.web.auth import now
+from app.web.refusals import note_refusal
 from app.web.services import current_services
 
 
@@ -72,21 +74,20 @@ def _seat(db: Session, code: str, permission: Permission) -> Seat:
             raise Forbidden("Your part in this session does not allow it.", code="not_permitted")
     except DomainError as error:
         _audit_refusal(seat, error)
+        if seat is None:
+            limits.refuse_guess(current_services(), request.remote_addr)
         raise
     return seat
 
 
 def _audit_refusal(seat: Seat | None, error: DomainError) -> None:
-    # On a connection of its own: the request's transaction rolls back.
-    with current_services().database.statements() as db:
-        audit.record(
-            db,
-            action="link.used",
-            actor=actor_in(seat) if seat else audit.STRANGER,
-            now=now(),
-            organisation_id=seat.organisation_id if seat else None,
-            session_id=seat.session_id if seat else None,
-            participant_id=seat.participant_id if seat else None,
-            refused=True,
-            detail={"code": error.code, "act": (request.endpoint or "").rpartition(".")[2]},
-        )
+    entry = Entry(
+        action="link.used",
+        actor=actor_in(seat) if seat else audit.STRANGER,
+        organisation_id=seat.organisation_id if seat else None,
+        session_id=seat.session_id if seat else None,
+        participant_id=seat.participant_id if seat else None,
+        refused=True,
+        detail={"code": error.code, "act": (request.endpoint or "").rpartition(".")[2]},
+    )
+    note_refusal(entry, now=now())

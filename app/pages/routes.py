@@ -27,7 +27,7 @@ def visit_in_database(code: str) -> Visit:
         with services.database.begin() as db:
             return links.resolve(db, code, early_join_s=services.settings.early_join_s, now=now)
     except DomainError as error:
-        exchange.audit_unknown(services, error, now=now)
+        exchange.audit_unknown(services, error, address=request.remote_addr or "", now=now)
         raise
 
 

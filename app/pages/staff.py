@@ -22,6 +22,7 @@ from app.pages.languages import LANGUAGES, catalogue, choose
 from app.pages.security import secure
 from app.web import cookies, limits
 from app.web.auth import now
+from app.web.refusals import note_refusal
 from app.web.services import current_services
 
 log = structlog.get_logger()
@@ -183,8 +184,7 @@ def _signed_in(pending: signin.Pending, provider: IdentityProvider) -> str:
 
 
 def _audit_refusal(provider: IdentityProvider, subject: UUID | None, code: str) -> None:
-    with current_services().database.statements() as db:
-        access.audit_refusal(db, provider, subject=subject, code=code, now=now())
+    note_refusal(access.refusal(provider, subject=subject, code=code), now=now())
 
 
 def _hospital(known: Mapping[UUID, str], typed: str | None) -> UUID | None:

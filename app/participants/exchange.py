@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Any
 
+from app.audit import refusals
 from app.audit import service as audit
-from app.audit.service import Actor
+from app.audit.service import Actor, Entry
 from app.db.engine import Runner
 from app.errors import DomainError
 from app.ids import new_id
@@ -14,31 +15,35 @@ from app.participants.tokens import JitsiToken, meeting_links, mint
 from app.participants.waiting import Place
 from app.services import Services
 from app.settings import Settings
+from app.web.addresses import network_of
 
 POLL_S = 2
 
 
-def exchange(services: Services, code: str, *, now: datetime) -> dict[str, Any]:
+def exchange(services: Services, code: str, *, address: str, now: datetime) -> dict[str, Any]:
     """Return the token and where to use it, or `{"state": "waiting", …}`.
 
     Two statements: one function call finds the seat, one insert writes the audit entry.
+
+    Args:
+        address: where this comes from; refusals of strangers are counted by it.
 
     Raises:
         NotFound, Gone, Forbidden: see `links`; each is audited.
         Unavailable: the database does not answer, or there is no signing key.
     """
     with services.database.direct() as db:
-        return _enter(db, services, _seat(db, code, now), now)
+        return _enter(db, services, _seat(db, services, code, address, now), now)
 
 
-def state(services: Services, code: str, *, now: datetime) -> dict[str, Any]:
+def state(services: Services, code: str, *, address: str, now: datetime) -> dict[str, Any]:
     """Return whether this person may enter now; the waiting page asks this every two seconds.
 
     Raises:
         NotFound: nobody has such a link.
     """
     with services.database.direct() as db:
-        seat = _seat(db, code, now)
+        seat = _seat(db, services, code, address, now)
         barrier = seat.barrier(early_join_s=services.settings.early_join_s, now=now)
         place = _place(db, services, seat, barrier, now)
         message = waiting.told(db, seat) if barrier == "denied" else None
@@ -53,17 +58,17 @@ def state(services: Services, code: str, *, now: datetime) -> dict[str, Any]:
     }
 
 
-def audit_unknown(services: Services, error: DomainError, *, now: datetime) -> None:
+def audit_unknown(services: Services, error: DomainError, *, address: str, now: datetime) -> None:
     """Note that somebody tried a link nobody has, or one that is dead."""
     with services.database.direct() as db:
-        _audit(db, None, error, now)
+        _refuse(db, services, None, error, who=network_of(address), now=now)
 
 
-def _seat(db: Runner, code: str, now: datetime) -> Seat:
+def _seat(db: Runner, services: Services, code: str, address: str, now: datetime) -> Seat:
     try:
         return links.open_seat(db, code)
     except DomainError as error:
-        _audit(db, None, error, now)
+        _refuse(db, services, None, error, who=network_of(address), now=now)
         raise
 
 
@@ -73,7 +78,7 @@ def _enter(db: Runner, services: Services, seat: Seat, now: datetime) -> dict[st
     try:
         links.require_valid(seat, barrier)
     except DomainError as error:
-        _audit(db, seat, error, now)
+        _refuse(db, services, seat, error, who=str(seat.participant_id), now=now)
         raise
     reason = links.waiting_reason(seat, barrier)
     if reason:
@@ -81,7 +86,7 @@ def _enter(db: Runner, services: Services, seat: Seat, now: datetime) -> dict[st
     token = mint(
         seat, signer=services.keys.signer(now), settings=settings, token_id=new_id(), now=now
     )
-    _audit(db, seat, None, now)
+    audit.record_all(db, [_entry(seat, None)], now=now)
     return _ready(seat, token, settings)
 
 
@@ -123,12 +128,23 @@ def _ready(seat: Seat, token: JitsiToken, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _audit(db: Runner, seat: Seat | None, error: DomainError | None, now: datetime) -> None:
-    audit.record(
-        db,
+def _refuse(
+    db: Runner,
+    services: Services,
+    seat: Seat | None,
+    error: DomainError,
+    *,
+    who: str,
+    now: datetime,
+) -> None:
+    bound = services.settings.audit_refusals
+    refusals.note(db, services.limiter, _entry(seat, error), who=who, bound=bound, now=now)
+
+
+def _entry(seat: Seat | None, error: DomainError | None) -> Entry:
+    return Entry(
         action="link.opened",
         actor=Actor("participant", str(seat.participant_id)) if seat else audit.STRANGER,
-        now=now,
         organisation_id=seat.organisation_id if seat else None,
         session_id=seat.session_id if seat else None,
         participant_id=seat.participant_id if seat else None,

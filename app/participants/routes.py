@@ -4,7 +4,7 @@ import re
 from typing import Any
 from uuid import UUID
 
-from flask import Response
+from flask import Response, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -103,7 +103,7 @@ def read_participant(session_id: UUID, participant_id: UUID, *, db: Session, cal
 def exchange_link(services: Services, call: Call, code: str) -> Answer:
     """Exchange a personal link for a short-lived Jitsi token, or learn why to wait."""
     refuse_body(call.body)
-    entry = exchange.exchange(services, code, now=utc_now())
+    entry = exchange.exchange(services, code, address=call.address, now=utc_now())
     return Answer(as_json(entry), UNKEPT)
 
 
@@ -116,4 +116,5 @@ blp.route(LINK_RULE, methods=["POST"])(blp.response(200, EntryOut)(behind_flask(
 @blp.response(200, DoorOut)
 def link_state(code: str) -> Response:
     """Tell whether the person behind a link may enter now."""
-    return json_answer(exchange.state(current_services(), code, now=now()))
+    address = request.remote_addr or ""
+    return json_answer(exchange.state(current_services(), code, address=address, now=now()))

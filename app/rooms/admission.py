@@ -7,8 +7,9 @@ one statement. What is refused here is audited here.
 from datetime import datetime
 from typing import Any
 
+from app.audit import refusals
 from app.audit import service as audit
-from app.audit.service import Actor
+from app.audit.service import Actor, Entry
 from app.db.engine import Runner, run
 from app.participants import waiting
 from app.participants.permissions import Permission
@@ -53,7 +54,7 @@ def decide(services: Services, question: Question, *, now: datetime) -> dict[str
             # No refusal: they have come to the waiting room, which tells of it by itself.
             waiting.attend(db, services.database, seat, now=now)
         else:
-            _audit(db, question, seat, code, now)
+            _refuse(db, services, question, seat, code=code, now=now)
         return {"allow": False, "code": code, "text": TEXTS[code]}
 
 
@@ -100,15 +101,30 @@ def _room_exists(db: Runner, name: str) -> bool:
     return run(db, ROOM, (name,)) is not None
 
 
-def _audit(db: Runner, question: Question, seat: Seat | None, code: str, now: datetime) -> None:
-    audit.record(
-        db,
+def _refuse(
+    db: Runner,
+    services: Services,
+    question: Question,
+    seat: Seat | None,
+    *,
+    code: str,
+    now: datetime,
+) -> None:
+    entry = Entry(
         action="room.entry_refused",
         actor=Actor("participant", str(seat.participant_id)) if seat else audit.STRANGER,
-        now=now,
         organisation_id=seat.organisation_id if seat else None,
         session_id=seat.session_id if seat else None,
         participant_id=seat.participant_id if seat else None,
         refused=True,
         detail={"code": code, "stage": question.stage, "token_id": question.token_id},
+    )
+    refusals.note(
+        db,
+        services.limiter,
+        entry,
+        # Prosody asks for all: a stranger is known by the room they knock at.
+        who=entry.actor.id or question.room,
+        bound=services.settings.audit_refusals,
+        now=now,
     )

@@ -7,11 +7,13 @@ from typing import Any
 import orjson
 from marshmallow import Schema, ValidationError
 
+from app.audit import refusals
 from app.audit import service as audit
 from app.clock import utc_now
 from app.errors import Invalid, Unauthorized
 from app.services import Services
 from app.signing import sign, verified_secret
+from app.web.addresses import network_of
 from app.web.direct import Answer, Call, Handler, as_json
 
 # Question and answer are signed with the same key; by their ids they cannot stand for each other.
@@ -62,13 +64,19 @@ def _proved(services: Services, call: Call) -> bytes:
 
 
 def _audit_stranger(services: Services, call: Call) -> None:
+    entry = audit.Entry(
+        action="room.signature_refused",
+        actor=audit.STRANGER,
+        organisation_id=None,
+        refused=True,
+        detail={"path": call.path},
+    )
     with services.database.direct() as db:
-        audit.record(
+        refusals.note(
             db,
-            action="room.signature_refused",
-            actor=audit.STRANGER,
+            services.limiter,
+            entry,
+            who=network_of(call.address),
+            bound=services.settings.audit_refusals,
             now=utc_now(),
-            organisation_id=None,
-            refused=True,
-            detail={"path": call.path},
         )

@@ -34,10 +34,8 @@ def seat_of(services: Services, code: str, address: str) -> Seat:
         seat = seat_by_code(db, code)
     if seat is None:
         unknown = NotFound("This link is not known.", code="link_unknown")
-        allowance = limits.count_guess(services, address)
-        if allowance is not None and allowance.is_exceeded:
-            raise limits.too_many(allowance)
-        exchange.audit_unknown(services, unknown, now=utc_now())
+        exchange.audit_unknown(services, unknown, address=address, now=utc_now())
+        limits.refuse_guess(services, address)
         raise unknown
     return seat
 
@@ -79,5 +77,6 @@ class StateStream:
             return b""
 
     def _read(self) -> bytes:
-        state = exchange.state(self._services, self._code, now=utc_now())
+        # Their seat was found when they came, so no stranger is refused here.
+        state = exchange.state(self._services, self._code, address="", now=utc_now())
         return orjson.dumps(state, option=orjson.OPT_UTC_Z)

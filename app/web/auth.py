@@ -17,18 +17,19 @@ from sqlalchemy.orm import Session
 from app.access import issuers, scopes
 from app.access import service as access
 from app.audit import service as audit
-from app.audit.service import Actor
+from app.audit.service import Actor, Entry
 from app.clock import utc_now
 from app.db.engine import EVERY_ORGANISATION, enter_organisation
 from app.errors import DomainError, Forbidden, Unauthorized
 from app.web import cookies, limits
+from app.web.refusals import note_refusal
 from app.web.services import current_services
 
 ISSUER = "teleconsult-api"
 ALGORITHM = "HS256"
 SCOPES = scopes.SCOPES
 # Nobody has shown anything yet, so there is nothing to note.
-UNNOTED = {"token_missing", "rate_limited"}
+UNNOTED = {"token_missing"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,26 +123,23 @@ def admitted(scope: str | None) -> Caller:
         if scope is not None and scope not in caller.scopes:
             raise Forbidden(f"This needs the scope {scope}.", code="scope_missing")
     except DomainError as error:
-        if isinstance(error, Unauthorized):
-            limits.count_address()
         if isinstance(error, Unauthorized | Forbidden) and error.code not in UNNOTED:
             _audit_refusal(caller, error.code)
+        if isinstance(error, Unauthorized):
+            limits.count_address()
         raise
     return caller
 
 
 def _audit_refusal(caller: Caller | None, code: str) -> None:
-    # On a connection of its own: the request's transaction rolls back.
-    with current_services().database.statements() as db:
-        audit.record(
-            db,
-            action="api.called",
-            actor=actor_of(caller) if caller else audit.STRANGER,
-            now=now(),
-            organisation_id=caller.organisation_id if caller else None,
-            refused=True,
-            detail={"code": code},
-        )
+    entry = Entry(
+        action="api.called",
+        actor=actor_of(caller) if caller else audit.STRANGER,
+        organisation_id=caller.organisation_id if caller else None,
+        refused=True,
+        detail={"code": code},
+    )
+    note_refusal(entry, now=now())
 
 
 def describe(view: Callable[..., Any], **members: Any) -> Callable[..., Any]:

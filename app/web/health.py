@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from app.audit import sealer
 from app.errors import DomainError, Unauthorized
 from app.ports import Pings
 from app.services import Services
@@ -121,12 +122,16 @@ class Figures(Collector):
         """Yield each figure once."""
         with self._services.database.statements() as db:
             figures, totals = db.execute(FIGURES).one(), db.execute(TOTALS).one()
+            unsealed_s = sealer.waits_for_s(db, now=now())
         yield _gauge("active_rooms", "Rooms with somebody in them.", figures.active_rooms)
         yield _gauge("participants_total", "People in a room right now.", figures.participants)
         yield _gauge("events_unrelayed", "Events not handed on yet.", figures.unrelayed)
         yield _gauge("webhook_deliveries_pending", "Webhooks under way.", figures.deliveries)
         yield _gauge(
             "notifications_pending", "Messages to people under way.", figures.notifications
+        )
+        yield _gauge(
+            "audit_unsealed_seconds", "How long an audit entry has waited for its seal.", unsealed_s
         )
         yield SummaryMetricFamily(
             "call_duration_seconds",

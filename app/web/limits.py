@@ -6,7 +6,6 @@ wrong secrets and wrong link codes apart from those. Without Redis nothing is li
 Source of the headers: draft-ietf-httpapi-ratelimit-headers-10.
 """
 
-import ipaddress
 from functools import wraps
 from hashlib import sha256
 
@@ -16,6 +15,7 @@ from app.errors import NotFound, TooMany
 from app.ports import Allowance
 from app.services import Services
 from app.setting_values import Rate
+from app.web.addresses import network_of
 from app.web.direct import Answer, Call, Handler
 from app.web.problems import from_domain
 from app.web.services import current_services
@@ -83,8 +83,19 @@ def count_guess(services: Services, remote_address: str | None) -> Allowance | N
     rate = services.settings.rate_limit_links
     if rate is None:
         return None
-    key = f"link:{_network(remote_address)}"
+    key = f"link:{network_of(remote_address)}"
     return services.limiter.hit(key, amount=rate.amount, window_s=rate.window_s)
+
+
+def refuse_guess(services: Services, remote_address: str | None) -> None:
+    """Count a link code that nobody has.
+
+    Raises:
+        TooMany: this address shows too many of them.
+    """
+    allowance = count_guess(services, remote_address)
+    if allowance is not None and allowance.is_exceeded:
+        raise too_many(allowance)
 
 
 def counting_guesses(handler: Handler) -> Handler:
@@ -99,9 +110,7 @@ def counting_guesses(handler: Handler) -> Handler:
         try:
             return handler(services, call, **named)
         except NotFound:
-            allowance = count_guess(services, call.address)
-            if allowance is not None and allowance.is_exceeded:
-                raise too_many(allowance) from None
+            refuse_guess(services, call.address)
             raise
 
     return wrapper
@@ -109,18 +118,7 @@ def counting_guesses(handler: Handler) -> Handler:
 
 def address() -> str:
     """Return where a request comes from, as it is counted."""
-    return _network(request.remote_addr)
-
-
-def _network(text: str | None) -> str:
-    """Return an address; of IPv6 the network, because one machine has all of a /64."""
-    try:
-        ip = ipaddress.ip_address(text or "")
-    except ValueError:
-        return "unknown"
-    if ip.version == 4:
-        return str(ip)
-    return str(ipaddress.ip_network((ip, 64), strict=False).network_address)
+    return network_of(request.remote_addr)
 
 
 def _sign_in_keys(services: Services, client_id: str) -> list[tuple[str, Rate]]:

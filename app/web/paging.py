@@ -49,10 +49,11 @@ def keyset_page(
     query = query.order_by(*(column.desc() for column in order) if newest_first else order)
     rows = db.scalars(query.limit(limit + 1)).all()
     more = len(rows) > limit
-    return Page(rows[:limit], _write(rows[limit - 1], by) if more else None)
+    return Page(rows[:limit], write_cursor(rows[limit - 1], by) if more else None)
 
 
-def _write(row: Any, by: str) -> str:
+def write_cursor(row: Any, by: str) -> str:
+    """Return where the page after this row starts, in the order of the moment `by`."""
     text = f"{getattr(row, by).isoformat()} {row.id}"
     return base64.urlsafe_b64encode(text.encode()).decode()
 

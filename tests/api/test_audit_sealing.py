@@ -53,6 +53,30 @@ def run(stack: LocalStack, *words: str, **env: str) -> subprocess.CompletedProce
     return subprocess.run(line, env=least, capture_output=True, text=True, timeout=60, check=False)
 
 
+def write_long_ago(services: Services, hospital: Hospital, ago: timedelta) -> None:
+    """Write an entry of some time ago, as if nobody had sealed it since."""
+    with services.database.begin() as db:
+        audit.record(
+            db,
+            action="test.waiting",
+            actor=audit.SERVICE,
+            now=utc_now() - ago,
+            organisation_id=hospital.organisation_id,
+        )
+
+
+def later() -> datetime:
+    """Return a moment of the month before the last that has a partition."""
+    return (utc_now().replace(day=1) + timedelta(days=62)).replace(day=1)
+
+
+def unsealed_s(hospital: Hospital) -> float:
+    """Return what /metrics says of the entry that waits longest."""
+    text = hospital.app.test_client().get("/metrics").text
+    [line] = [line for line in text.splitlines() if line.startswith("audit_unsealed_seconds ")]
+    return float(line.split()[1])
+
+
 class TestSealing:
     """Each entry once, without gaps, whoever is at it and however it ends."""
 
@@ -238,6 +262,32 @@ class TestKeeper:
         assert not known.denies(last.number, last.hash)
         assert known.denies(last.number, b"another")
 
+    def test_an_anchor_behind_half_a_line_is_read(self, alice: Hospital, tmp_path: Path) -> None:
+        """A full disk left the half, and the next line was put behind it."""
+        path, chain = tmp_path / "anchors", alice.organisation_id
+        half = '{"event": "audit_anchor", "organisation_id": "'
+        line = {"event": EVENT, "organisation_id": str(chain), "number": 7, "hash": "00" * 32}
+        path.write_text(half + json.dumps(line) + "\n")
+        anchors = Anchors()
+        anchors.read(path)
+        assert anchors.chains[chain].last == 7
+
+    def test_an_anchor_file_that_cannot_be_written_stops_nothing_else(
+        self, postgres: LocalStack, services: Services, alice: Hospital, tmp_path: Path
+    ) -> None:
+        """Entries are sealed, and the months to come get their partitions."""
+        settings = replace(services.settings, audit_anchor_file=str(tmp_path / "no" / "anchors"))
+        months = "SELECT count(*) FROM pg_class WHERE relname LIKE 'entries_20%' AND relkind = 'r'"
+        [(before,)] = owner(postgres, months)
+        owner(postgres, f"DROP TABLE audit_partitions.entries_{later():%Y_%m}")
+        make_entries(services, alice, 1)
+        keeper = Keeper(replace(services, settings=replace(settings, audit_anchor_every_s=0.0)))
+        with pytest.raises(FileNotFoundError):
+            keeper.work()
+        assert owner(postgres, months) == [(before,)]
+        with superuser(postgres) as db:
+            assert verdict_on(db, services, alice).unsealed == 0
+
     def test_two_anchors_that_contradict_each_other_are_found(
         self, postgres: LocalStack, services: Services, alice: Hospital, tmp_path: Path
     ) -> None:
@@ -297,6 +347,35 @@ class TestCommand:
             assert json.loads(done.stdout)["broken"]["what"] == "truncated"
         done = run(postgres, *given, "--anchors", str(path))
         assert done.stdout.startswith("BROKEN: truncated: ")
+
+    def test_it_says_when_entries_wait_too_long(
+        self, postgres: LocalStack, services: Services, alice: Hospital
+    ) -> None:
+        """An exit code and words of its own; until a relay seals them, and /metrics tells, too."""
+        seal_all(services)
+        write_long_ago(services, alice, timedelta(minutes=2))
+        chain = str(alice.organisation_id)
+        done = run(postgres, "audit", "verify", "--organisation", chain)
+        assert (done.returncode, done.stdout[:24]) == (3, "LATE: 1 not sealed yet, ")
+        with superuser(postgres) as db:
+            said = verdict_on(db, services, alice).shown(utc_now())
+        assert (said["ok"], said["late"], said["broken"]) == (False, True, None)
+        assert 120 <= unsealed_s(alice) < 600
+        seal_all(services)
+        with superuser(postgres) as db:
+            verdict = verdict_on(db, services, alice)
+        assert (verdict.is_late(utc_now()), unsealed_s(alice)) == (False, 0)
+
+    def test_what_was_written_just_now_is_not_late(
+        self, postgres: LocalStack, services: Services, alice: Hospital
+    ) -> None:
+        """It is counted, and that is all."""
+        write_long_ago(services, alice, timedelta(seconds=5))
+        with superuser(postgres) as db:
+            verdict = verdict_on(db, services, alice)
+        assert verdict.unsealed > 0
+        assert not verdict.is_late(utc_now())
+        assert verdict.shown(utc_now())["ok"] is True
 
     def test_it_needs_the_keys(self, postgres: LocalStack) -> None:
         """And says so."""

@@ -50,6 +50,11 @@ def rotate(services: Services, now: datetime) -> str:
         return keys.rotate(db, services.vault, token_ttl=TTL, now=now).kid
 
 
+def exchanged(services: Services, person: dict[str, Any], *, now: datetime) -> dict[str, Any]:
+    """Exchange a person's link."""
+    return exchange.exchange(services, code_of(person), address="", now=now)
+
+
 def published(services: Services, now: datetime) -> list[str]:
     """Return the ids of the published keys, newest first."""
     with services.database.begin() as db:
@@ -102,9 +107,9 @@ class TestSigningKeys:
         """Whoever clicked before and whoever clicks after."""
         doctor = alice.invite(alice.new_session()["id"], "doctor")
         mine = replace(services, keys=KeyRing(services.database, services.vault))
-        before = exchange.exchange(mine, code_of(doctor), now=start)["jwt"]
+        before = exchanged(mine, doctor, now=start)["jwt"]
         rotate(services, start)
-        after = exchange.exchange(mine, code_of(doctor), now=start + PUBLISH_AHEAD)["jwt"]
+        after = exchanged(mine, doctor, now=start + PUBLISH_AHEAD)["jwt"]
         kids = [jwt.get_unverified_header(token)["kid"] for token in (before, after)]
         assert len(set(kids)) == 2
         jwks = alice.app.test_client().get("/.well-known/jwks.json").get_json()
@@ -164,7 +169,7 @@ class TestMasterKeys:
         vault = Vault([new, *services.settings.master_keys])
         mine = replace(services, vault=vault, keys=KeyRing(services.database, vault))
         doctor = alice.invite(alice.new_session()["id"], "doctor")
-        assert exchange.exchange(mine, code_of(doctor), now=utc_now())["state"] == "ready"
+        assert exchanged(mine, doctor, now=utc_now())["state"] == "ready"
 
 
 class TestLinkKeys:

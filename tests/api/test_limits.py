@@ -48,10 +48,11 @@ def limited(services: Services, server: LocalStack) -> Limited:
     """Return an API with other limits, over an empty Redis."""
     limiter = emptied(server)
 
-    def make(**rates: int) -> Flask:
+    def make(*, noted: int = 600, **rates: int) -> Flask:
         chosen: dict[str, Any] = {
             f"rate_limit_{name}": Rate(amount, WINDOW_S) for name, amount in rates.items()
         }
+        chosen["audit_refusals"] = Rate(noted, WINDOW_S)
         settings = replace(services.settings, **chosen)
         return create_app(replace(services, settings=settings, limiter=limiter))
 
@@ -129,6 +130,8 @@ def test_who_shows_no_good_token_is_counted_by_address(limited: Limited, alice: 
         ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
         ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
         ("203.0.113.7", "203.0.113.8", False),
+        ("::ffff:203.0.113.7", "::ffff:203.0.113.8", False),
+        ("::ffff:203.0.113.7", "203.0.113.7", True),
     ],
 )
 def test_one_machine_is_one_address(limited: Limited, one: str, other: str, is_same: bool) -> None:
@@ -203,6 +206,70 @@ def test_guesses_of_links_are_slowed_down_and_known_links_are_not(
     assert [ask(f"{number:026}").status_code for number in range(2)] == [404, 404]
     refused(ask("3" * 26), "rate_limited")
     assert ask(code_of(person)).status_code == 200
+
+
+UNKNOWN = "x" * 26
+BEARER = {"Authorization": "Bearer forged"}
+WRONG = {"grant_type": "client_credentials", "client_id": "nobody", "client_secret": "guessed"}
+# What strangers reach, and how each refusal is noted.
+DOORS: dict[str, tuple[str, dict[str, Any]]] = {
+    "a link": ("link.opened", {"method": "POST", "path": f"/j/{UNKNOWN}/token"}),
+    "its state": ("link.opened", {"path": f"/j/{UNKNOWN}/state"}),
+    "its page": ("link.opened", {"path": f"/j/{UNKNOWN}"}),
+    "its controls": ("link.used", {"path": f"/j/{UNKNOWN}/people"}),
+    "Prosody's": ("room.signature_refused", {"method": "POST", "path": "/internal/rooms/events"}),
+    "the API": ("api.called", {"path": "/sessions", "headers": BEARER}),
+    "sign-in": ("client.signed_in", {"method": "POST", "path": "/oauth/token", "data": WRONG}),
+}
+
+
+def noted(services: Services, hospital: Hospital | None, action: str) -> list[int]:
+    """Return the refusals in the log as the numbers they tell of; 0: of itself alone."""
+    found = audit_of(services, hospital.organisation_id if hospital else None)
+    refusals = [entry for entry in found if entry.action == action and entry.outcome == "refused"]
+    return [entry.detail.get("further", 0) for entry in refusals]
+
+
+@pytest.mark.parametrize(("action", "knock"), DOORS.values(), ids=DOORS)
+def test_no_stranger_fills_the_audit_log(
+    limited: Limited, services: Services, action: str, knock: dict[str, Any]
+) -> None:
+    """Each of the first is an entry; then one tells how many more there were, as that doubles,
+    also when the answer is already to wait."""
+    client = limited(noted=3, links=5).test_client()
+    before = noted(services, None, action)
+    for _ in range(11):
+        assert client.open(**knock, environ_base=HERE).status_code >= 400
+    assert noted(services, None, action)[len(before) :] == [0, 0, 0, 1, 2, 4, 8]
+    client.open(**knock, environ_base=ELSEWHERE)
+    assert noted(services, None, action)[len(before) :][-1] == 0
+
+
+def test_many_places_do_not_fill_it_either(limited: Limited, services: Services) -> None:
+    """Ten times as many from everywhere; and then they are counted together."""
+    client, before = limited(noted=1).test_client(), noted(services, None, "link.opened")
+    for number in range(14):
+        client.post(f"/j/{UNKNOWN}/token", environ_base={"REMOTE_ADDR": f"192.0.2.{number}"})
+    assert noted(services, None, "link.opened")[len(before) :] == [0] * 10 + [1, 2, 4]
+
+
+def test_strangers_do_not_hide_what_known_people_try(
+    limited: Limited, services: Services, alice: Hospital
+) -> None:
+    """Who was put out is counted alone, and as little without end."""
+    person = alice.invite(alice.new_session()["id"], role="doctor")
+    alice.delete(f"/sessions/{person['session_id']}/participants/{person['id']}")
+    client = limited(noted=2).test_client()
+    for code in [UNKNOWN] * 30 + [code_of(person)] * 4:
+        client.post(f"/j/{code}/token", environ_base=HERE)
+    assert noted(services, alice, "link.opened") == [0, 0, 1, 2]
+
+
+def test_guesses_at_the_controls_are_slowed_down(limited: Limited) -> None:
+    """As at every other door of a link."""
+    client = limited(links=1).test_client()
+    assert client.get(f"/j/{UNKNOWN}/people", environ_base=HERE).status_code == 404
+    refused(client.get(f"/j/{UNKNOWN}/waiting", environ_base=HERE), "rate_limited")
 
 
 def test_a_person_with_a_mistyped_link_sees_the_same_calm_page(limited: Limited) -> None:

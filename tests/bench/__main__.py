@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def main(words: Sequence[str]) -> None:
     names += [name for name in sorted(WHEN_ASKED) if options.scale and name not in names]
     began, figures = datetime.now(UTC), []
     for name in names:
-        figures += _run(name, QUICK if options.quick else Scale())
+        figures += _run(name, _scale(options))
     click.echo(f"\n{table(figures)}")
     write_json(
         figures,
@@ -46,6 +47,11 @@ def main(words: Sequence[str]) -> None:
         load_average=os.getloadavg(),
         quick=options.quick,
     )
+
+
+def _scale(options: argparse.Namespace) -> Scale:
+    chosen = QUICK if options.quick else Scale()
+    return replace(chosen, stored_sessions=options.sessions) if options.sessions else chosen
 
 
 def _run(name: str, scale: Scale) -> list[Figure]:
@@ -62,6 +68,9 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, default=Path("bench-results.json"), metavar="FILE")
     parser.add_argument("--only", action="append", choices=list(BENCHES), metavar="NAME")
     parser.add_argument("--scale", action="store_true", help="also the million sessions")
+    parser.add_argument(
+        "--sessions", type=int, metavar="N", help="of `scale`; a million if not said"
+    )
     parser.add_argument("--quick", action="store_true", help="only show that everything runs")
     return parser.parse_args(words)
 

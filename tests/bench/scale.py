@@ -143,10 +143,15 @@ def _gets(lab: Lab) -> list[tuple[str, list[str]]]:
         ("feed page, head", [f"/events?after={one['head']}"]),
         ("feed page, deep", [f"/events?after={row['position']}" for row in rows]),
         ("feed page, rare type", [f"/events?types=link.replaced&after={one['head']}"]),
-        ("clinic page of today", [day]),
-        ("clinic page, in progress", [f"{day}&status=in_progress"]),
-        ("clinic page, scheduled", [f"{day}&status=scheduled"]),
-        ("clinic page of a doctor", [f"{day}&provider_id={r['provider']}" for r in rows]),
+        ("clinic page of today", ["/visits"]),
+        ("clinic page of a doctor", [f"/visits?provider_id={row['provider']}" for row in rows]),
+        ("appointments of today", [day]),
+        ("appointments of today, in progress", [f"{day}&status=in_progress"]),
+        ("appointments of today, scheduled", [f"{day}&status=scheduled"]),
+        (
+            "appointments of today, of a doctor",
+            [f"{day}&provider_id={r['provider']}" for r in rows],
+        ),
         ("appointments of a patient", [f"/appointments?patient_id={r['patient']}" for r in rows]),
         ("appointments, scheduled", ["/appointments?status=scheduled"]),
         (
@@ -172,6 +177,13 @@ def _audit_gets(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]
         ("audit page, refusals", ["/audit?outcome=refused"]),
         ("audit page, a client", [f"/audit?actor_id={rows[0]['client']}"]),
         ("audit page, operators", ["/audit?actor_kind=operator"]),
+        ("audit page, people", ["/audit?actor_kind=participant"]),
+        ("audit page, staff never seen", ["/audit?actor_kind=user"]),
+        ("audit page, an action never refused", ["/audit?action=session.ended&outcome=refused"]),
+        (
+            "audit page, what a client never did",
+            [f"/audit?actor_id={rows[0]['client']}&action=participant.left"],
+        ),
         ("audit page, a day", [f"/audit?since={ago}"]),
     ]
 
