@@ -235,6 +235,7 @@ def _remove(
 ) -> Any:
     participant, order = removal.remove_participant(
         db,
+        current_services().database,
         organisation_id=caller.organisation_id,
         session_id=session_id,
         participant_id=participant_id,

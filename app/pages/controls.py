@@ -107,7 +107,10 @@ def unmute_request(body: dict[str, Any], *, db: Session, seat: Seat) -> Any:
 @blp.alt_response(202, schema=DoneOut, description=ROOM_WILL_BE_TOLD)
 def remove(body: dict[str, Any], *, db: Session, seat: Seat) -> Any:
     """Remove a person, for good or for a time."""
-    _, order = removal.remove_participant(db, reason=service.REMOVED, **_who(seat), **body)
+    database = current_services().database
+    _, order = removal.remove_participant(
+        db, database, reason=service.REMOVED, **_who(seat), **body
+    )
     return _done(seat, order)
 
 

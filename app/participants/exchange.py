@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from app.audit import service as audit
-from app.audit.service import Actor
+from app.audit.service import Actor, Entry
 from app.db.engine import Runner
 from app.errors import DomainError
 from app.ids import new_id
@@ -28,7 +28,7 @@ def exchange(services: Services, code: str, *, now: datetime) -> dict[str, Any]:
         Unavailable: the database does not answer, or there is no signing key.
     """
     with services.database.direct() as db:
-        return _enter(db, services, _seat(db, code, now), now)
+        return _enter(db, services, _seat(db, services, code, now), now)
 
 
 def state(services: Services, code: str, *, now: datetime) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def state(services: Services, code: str, *, now: datetime) -> dict[str, Any]:
         NotFound: nobody has such a link.
     """
     with services.database.direct() as db:
-        seat = _seat(db, code, now)
+        seat = _seat(db, services, code, now)
         barrier = seat.barrier(early_join_s=services.settings.early_join_s, now=now)
         place = _place(db, services, seat, barrier, now)
         message = waiting.told(db, seat) if barrier == "denied" else None
@@ -56,14 +56,14 @@ def state(services: Services, code: str, *, now: datetime) -> dict[str, Any]:
 def audit_unknown(services: Services, error: DomainError, *, now: datetime) -> None:
     """Note that somebody tried a link nobody has, or one that is dead."""
     with services.database.direct() as db:
-        _audit(db, None, error, now)
+        _audit(db, services, None, error, now)
 
 
-def _seat(db: Runner, code: str, now: datetime) -> Seat:
+def _seat(db: Runner, services: Services, code: str, now: datetime) -> Seat:
     try:
         return links.open_seat(db, code)
     except DomainError as error:
-        _audit(db, None, error, now)
+        _audit(db, services, None, error, now)
         raise
 
 
@@ -73,7 +73,7 @@ def _enter(db: Runner, services: Services, seat: Seat, now: datetime) -> dict[st
     try:
         links.require_valid(seat, barrier)
     except DomainError as error:
-        _audit(db, seat, error, now)
+        _audit(db, services, seat, error, now)
         raise
     reason = links.waiting_reason(seat, barrier)
     if reason:
@@ -81,7 +81,7 @@ def _enter(db: Runner, services: Services, seat: Seat, now: datetime) -> dict[st
     token = mint(
         seat, signer=services.keys.signer(now), settings=settings, token_id=new_id(), now=now
     )
-    _audit(db, seat, None, now)
+    _audit(db, services, seat, None, now)
     return _ready(seat, token, settings)
 
 
@@ -123,15 +123,16 @@ def _ready(seat: Seat, token: JitsiToken, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _audit(db: Runner, seat: Seat | None, error: DomainError | None, now: datetime) -> None:
-    audit.record(
-        db,
+def _audit(
+    db: Runner, services: Services, seat: Seat | None, error: DomainError | None, now: datetime
+) -> None:
+    entry = Entry(
         action="link.opened",
         actor=Actor("participant", str(seat.participant_id)) if seat else audit.STRANGER,
-        now=now,
         organisation_id=seat.organisation_id if seat else None,
         session_id=seat.session_id if seat else None,
         participant_id=seat.participant_id if seat else None,
         refused=error is not None,
         detail={"code": error.code} if error else None,
     )
+    services.entries.record(db, entry, now=now)
