@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from redis import Redis
 
 from app.access.issuers import Issuers
+from app.audit.group_commit import GroupCommit
 from app.db.engine import Database
 from app.encryption import Vault
 from app.organisations.keys import KeyRing
@@ -30,6 +31,8 @@ class Services:
     settings: Settings
     database: Database
     redis: Redis
+    # What is written at every exchange of a link.
+    entries: GroupCommit
     vault: Vault
     keys: KeyRing
     rooms: Rooms

@@ -17,6 +17,7 @@ from app.adapters.notification_service import HttpNotificationService
 from app.adapters.rooms_redis import RedisRooms
 from app.adapters.sms import HttpSmsGateway
 from app.adapters.smtp import SmtpMailer
+from app.audit.group_commit import GroupCommit
 from app.audit.proof import use_keys
 from app.bulkhead import Bulkhead
 from app.db.engine import Database
@@ -52,6 +53,7 @@ def build_services(settings: Settings, *, application: str) -> Services:
         settings=settings,
         database=database,
         redis=redis,
+        entries=GroupCommit(),
         vault=vault,
         keys=KeyRing(database, vault),
         rooms=rooms,

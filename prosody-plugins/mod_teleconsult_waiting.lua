@@ -31,7 +31,8 @@ local function note_lobby(event)
 	local room = event.room;
 	if not (answer and answer.allow) or answer.is_local or answer.waiting_room == room.teleconsult_has_lobby then return; end
 	room.teleconsult_has_lobby = answer.waiting_room;
-	tell_of_change(room);
+	-- whoever is the first asks what the room is after this, and there is nobody else to tell
+	if room.teleconsult.count > 0 then tell_of_change(room); end
 end
 
 -- With a host in the room who was let in earlier need not wait for the next round of questions.

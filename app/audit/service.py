@@ -13,9 +13,8 @@ from app.ids import new_id
 # By hand and straight on the driver: at every join an entry is written.
 INSERT = """
     INSERT INTO teleconference.audit_entries (id, organisation_id, at, actor_kind, actor_id,
-      action, outcome, session_id, participant_id, detail, key_id, proof)
-    VALUES """
-ENTRY = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+      action, outcome, session_id, participant_id, detail, key_id, proof) """
+VALUES = "%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +75,17 @@ def record(
 
 def record_all(db: Runner, entries: Sequence[Entry], *, now: datetime) -> None:
     """Insert several entries by one statement; each is proved by itself."""
-    values = [value for entry in entries for value in _row(entry, now)]
-    run(db, INSERT + ", ".join([ENTRY] * len(entries)), values)
+    insert(db, [row_of(entry, now) for entry in entries])
 
 
-def _row(entry: Entry, now: datetime) -> tuple[Any, ...]:
+def insert(db: Runner, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert what `row_of` returned."""
+    values = [value for row in rows for value in row]
+    run(db, f"{INSERT} VALUES {', '.join([f'({VALUES})'] * len(rows))}", values)
+
+
+def row_of(entry: Entry, now: datetime) -> tuple[Any, ...]:
+    """Return the row of an entry, with its proof."""
     entry_id, text = new_id(), canonical_detail(entry.detail)
     does = (
         entry.actor.kind,

@@ -18,6 +18,8 @@ EVERY_ORGANISATION = "*"
 # Whatever can run one statement.
 Runner = Session | Connection | DirectConnection
 
+# What is noted of a session: whose rows it may see, and whether it has a connection yet.
+LIMIT, HAS_BEGUN = "teleconsult.organisation", "teleconsult.has_begun"
 SET_ORGANISATION = text("SELECT set_config('teleconsult.organisation_id', :organisation, true)")
 
 
@@ -36,6 +38,7 @@ def make_engine(
         pool_timeout=5,
         json_deserializer=orjson.loads,
         hide_parameters=True,  # an error's text is logged, and parameters hold names
+        executemany_mode="values_plus_batch",  # rows together; the default asks and waits for each
         **{"isolation_level": "READ COMMITTED", **options},
         connect_args={
             "application_name": application,
@@ -63,6 +66,7 @@ class Database:
     def __init__(self, url: str, *, pool_size: int, application: str) -> None:
         self.engine = make_engine(url, pool_size=pool_size, application=application)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False, autoflush=False)
+        event.listen(self._sessions, "after_begin", _limit)
         self._statements = make_engine(
             url,
             pool_size=pool_size,
@@ -101,8 +105,19 @@ class Database:
 
 
 def enter_organisation(db: Session, organisation_id: UUID | str) -> None:
-    """Limit the rest of the transaction to the rows of one organisation."""
-    db.execute(SET_ORGANISATION, {"organisation": str(organisation_id)})
+    """Limit the rest of the transaction to the rows of one organisation.
+
+    PostgreSQL hears of it with the first statement: who needs none does not wait for this one.
+    """
+    db.info[LIMIT] = str(organisation_id)
+    if db.info.get(HAS_BEGUN):
+        db.execute(SET_ORGANISATION, {"organisation": db.info[LIMIT]})
+
+
+def _limit(db: Session, _transaction: object, connection: Connection) -> None:
+    db.info[HAS_BEGUN] = True
+    if LIMIT in db.info:
+        connection.execute(SET_ORGANISATION, {"organisation": db.info[LIMIT]})
 
 
 def run(db: Runner, statement: str, parameters: Sequence[Any]) -> Sequence[Any] | None:

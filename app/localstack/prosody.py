@@ -127,7 +127,7 @@ class Prosody(Part):
             "plugin_paths": [str(PLUGINS)],
             "log": Raw(self._log_sink()),
             "storage": "memory",
-            "modules_enabled": ["disco", "saslauth", "ping"],
+            "modules_enabled": ["disco", "saslauth", "ping", "teleconsult_heap"],
             "modules_disabled": ["s2s", "s2s_auth_certs", "tls", "offline", "roster"],
             "c2s_require_encryption": False,
             "allow_unencrypted_plain_auth": False,

@@ -17,7 +17,8 @@ from app.moderation.schemas import (
 )
 from app.participants.schemas import InvitedOut, ParticipantOut, ParticipantPatch
 from app.ports import RoomOrder
-from app.rooms import commands, removal
+from app.rooms import commands
+from app.rooms.removal import Removal
 from app.sessions.schemas import SessionOut, SessionPatch
 from app.web.auth import Caller, actor_of, now, requires
 from app.web.blueprint import Blueprint
@@ -233,15 +234,15 @@ def tell_room(order: RoomOrder) -> AfterCommit:
 def _remove(
     session_id: UUID, participant_id: UUID, db: Session, caller: Caller, ban_s: int | None
 ) -> Any:
-    participant, order = removal.remove_participant(
-        db,
+    removal = Removal(
         organisation_id=caller.organisation_id,
         session_id=session_id,
         participant_id=participant_id,
-        reason=service.REMOVED,
         actor=actor_of(caller),
         now=now(),
+        reason=service.REMOVED,
         ban_s=ban_s,
     )
+    participant, order = removal.made_at_once(db, current_services().database)
     after_commit(carry_out(order))
     return with_etag(participant, 202)

@@ -22,7 +22,8 @@ from app.participants import presence
 from app.participants.permissions import Permission
 from app.participants.seats import Seat
 from app.ports import RoomOrder
-from app.rooms import av_moderation, removal
+from app.rooms import av_moderation
+from app.rooms.removal import Removal
 from app.sessions import service as sessions
 from app.web.auth import now
 from app.web.blueprint import Blueprint
@@ -107,7 +108,8 @@ def unmute_request(body: dict[str, Any], *, db: Session, seat: Seat) -> Any:
 @blp.alt_response(202, schema=DoneOut, description=ROOM_WILL_BE_TOLD)
 def remove(body: dict[str, Any], *, db: Session, seat: Seat) -> Any:
     """Remove a person, for good or for a time."""
-    _, order = removal.remove_participant(db, reason=service.REMOVED, **_who(seat), **body)
+    removal = Removal(reason=service.REMOVED, **_who(seat), **body)
+    _, order = removal.made_at_once(db, current_services().database)
     return _done(seat, order)
 
 

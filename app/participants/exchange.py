@@ -86,7 +86,7 @@ def _enter(db: Runner, services: Services, seat: Seat, now: datetime) -> dict[st
     token = mint(
         seat, signer=services.keys.signer(now), settings=settings, token_id=new_id(), now=now
     )
-    audit.record_all(db, [_entry(seat, None)], now=now)
+    services.entries.record(db, _entry(seat, None), now=now)
     return _ready(seat, token, settings)
 
 

@@ -13,10 +13,11 @@ from app.audit.service import Actor
 from app.events import service as events
 from app.participants import moderators
 from app.participants import service as participants
-from app.rooms import av_moderation, call_orders, removal
+from app.rooms import av_moderation, call_orders
 from app.rooms.news import News, Person, Room
 from app.rooms.orders import Target, end
 from app.rooms.register import Register
+from app.rooms.removal import Removal
 from app.rooms.schemas import Fact
 from app.sessions import service as sessions
 from app.sessions.models import CareSession
@@ -48,15 +49,13 @@ class Kicked:
     def tell(self, db: Session, now: datetime) -> None:
         """Remove the person. The order puts nobody out again: it sees to it that Prosody's word
         is the service's, whatever became of that Prosody."""
-        removal.remove_participant(
-            db,
+        Removal(
             organisation_id=self.room.organisation_id,
             session_id=self.room.id,
             participant_id=self.person.id,
-            reason="",
             actor=_actor(self.by),
             now=now,
-        )
+        ).made_within(db)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,98 +1,99 @@
-"""Removing a person: everybody waits for it, so it is one call of a database function."""
+"""Removing a person: everybody waits for it, so it is one statement and one way to PostgreSQL."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, column, select, text
-from sqlalchemy.dialects.postgresql import JSONB
+import orjson
+from sqlalchemy import Row
 from sqlalchemy.orm import Session
-from sqlalchemy.sql import bindparam
 
 from app.audit import service as audit
-from app.audit.service import Actor
+from app.audit.service import Actor, Entry
+from app.db.engine import Database, run
 from app.ids import new_id
 from app.participants import service as participants
-from app.participants.models import Participant
 from app.ports import RoomOrder
 from app.rooms.orders import FIRST_REPEAT_S
 from app.sessions import service as sessions
 
-# Takes the locks and writes state, link, event and order (migration 0075).
-REMOVE = select(Participant, column("room_name", Text)).from_statement(
-    text("""
-        SELECT p.*, s.room_name
-        FROM teleconference.remove_participant(:organisation, :session, :participant, :now,
-          :event, :command, :args, :next_attempt, :until) p
-        JOIN teleconference.sessions s ON s.id = p.session_id""").bindparams(
-        bindparam("args", type_=JSONB())
-    )
-)
+# Takes the locks, writes state, link, event and order (migration 0075), and the audit entry the
+# first time.
+REMOVE = f"""
+    WITH removed AS MATERIALIZED (
+      SELECT p.*, s.room_name
+      FROM teleconference.remove_participant(%s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s) p
+      JOIN teleconference.sessions s ON s.id = p.session_id),
+    told AS ({audit.INSERT} SELECT {audit.VALUES} FROM removed WHERE removed.removed_at = %s)
+    SELECT * FROM removed"""  # noqa: S608 - nothing but our own words
+# Sent together, the two are one transaction, limited to the organisation like any other.
+REMOVE_AT_ONCE = f"SELECT set_config('teleconsult.organisation_id', %s, true); {REMOVE}"
 
 
-def remove_participant(
-    db: Session,
-    *,
-    organisation_id: UUID,
-    session_id: UUID,
-    participant_id: UUID,
-    reason: str,
-    actor: Actor,
-    now: datetime,
-    ban_s: int | None = None,
-) -> tuple[Participant, RoomOrder]:
-    """Take a person out, for good or for `ban_s` seconds, and have them put out of the room. For
-    good, their link and every token of theirs is dead from here on; else the link works again then.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """Who is taken out by whom, for good or for `ban_s` seconds. For good, their link and every
+    token of theirs is dead from then on; else the link works again after that.
 
-    The state changes first and the room is told after the commit, so there is no moment in which
-    a person put out could come back. Removing twice is no error, and the later word counts.
-
-    Raises:
-        NotFound: there is no such session or participant.
+    The state changes first and the room is told after the commit, so there is no moment in which a
+    person put out could come back. Removing twice is no error, and the later word counts.
     """
-    args: dict[str, Any] = {
-        "participant_id": str(participant_id),
-        "ban": True,
-        **({"reason": reason} if reason else {}),
-    }
-    command_id = new_id()
-    until = None if ban_s is None else now + timedelta(seconds=ban_s)
-    values = {
-        "organisation": organisation_id,
-        "session": session_id,
-        "participant": participant_id,
-        "now": now,
-        "event": new_id(),
-        "command": command_id,
-        "args": args,
-        "next_attempt": now + timedelta(seconds=FIRST_REPEAT_S),
-        "until": until,
-    }
-    row = db.execute(REMOVE, values).first()
-    if row is None:
-        _say_what_is_missing(db, organisation_id, session_id, participant_id)
-    assert row is not None
-    participant, room = row
-    if participant.removed_at == now:
-        audit.record(
-            db,
+
+    organisation_id: UUID
+    session_id: UUID
+    participant_id: UUID
+    actor: Actor
+    now: datetime
+    reason: str = ""
+    ban_s: int | None = None
+
+    def made_at_once(self, db: Session, database: Database) -> tuple[Row[Any], RoomOrder]:
+        """Remove the person by a transaction of its own: it is committed on return, whatever
+        becomes of `db`'s. Return the participant's row, and the order to the room.
+
+        Raises:
+            NotFound: there is no such session or participant.
+        """
+        command_id = new_id()
+        values = (str(self.organisation_id), *self._values(command_id))
+        with database.statements() as connection:
+            row = connection.exec_driver_sql(REMOVE_AT_ONCE, values).first()
+        if row is None:
+            self._say_what_is_missing(db)
+        assert row is not None
+        return row, self._order(command_id, row)
+
+    def made_within(self, db: Session) -> None:
+        """Remove the person as a part of `db`'s transaction. The relay sends the order."""
+        run(db, REMOVE, self._values(new_id()))
+
+    def _values(self, command_id: UUID) -> tuple[Any, ...]:
+        until = None if self.ban_s is None else self.now + timedelta(seconds=self.ban_s)
+        entry = Entry(
             action="participant.removed",
-            actor=actor,
-            now=now,
-            organisation_id=organisation_id,
-            session_id=session_id,
-            participant_id=participant_id,
+            actor=self.actor,
+            organisation_id=self.organisation_id,
+            session_id=self.session_id,
+            participant_id=self.participant_id,
             detail={"until": until and until.isoformat()},
         )
-    if participant.removed_until is not None:
-        args["ban_until"] = participant.removed_until.timestamp()
-    return participant, RoomOrder(command_id, "kick", {"room": room, **args})
+        who = (self.organisation_id, self.session_id, self.participant_id)
+        args = orjson.dumps(self._args()).decode()
+        next_attempt = self.now + timedelta(seconds=FIRST_REPEAT_S)
+        told = (*audit.row_of(entry, self.now), self.now)
+        return (*who, self.now, new_id(), command_id, args, next_attempt, until, *told)
 
+    def _args(self) -> dict[str, Any]:
+        reason = {"reason": self.reason} if self.reason else {}
+        return {"participant_id": str(self.participant_id), "ban": True, **reason}
 
-def _say_what_is_missing(
-    db: Session, organisation_id: UUID, session_id: UUID, participant_id: UUID
-) -> None:
-    sessions.get(db, organisation_id=organisation_id, session_id=session_id)
-    participants.get(
-        db, organisation_id=organisation_id, session_id=session_id, participant_id=participant_id
-    )
+    def _order(self, command_id: UUID, row: Row[Any]) -> RoomOrder:
+        until = row.removed_until
+        ends = {} if until is None else {"ban_until": until.timestamp()}
+        return RoomOrder(command_id, "kick", {"room": row.room_name, **self._args(), **ends})
+
+    def _say_what_is_missing(self, db: Session) -> None:
+        where = {"organisation_id": self.organisation_id, "session_id": self.session_id}
+        sessions.get(db, **where)
+        participants.get(db, **where, participant_id=self.participant_id)
