@@ -15,3 +15,7 @@ RECORDER_DOMAIN = f"recorder.{DOMAIN}"
 
 TOKEN_ISSUER = "teleconsult"
 TOKEN_AUDIENCE = "jitsi"
+RECORDER_USER = f"recorder@{RECORDER_DOMAIN}"
+# Where recorders show that they are there, as `jibribrewery@internal-muc.<domain>` upstream.
+BREWERY_DOMAIN = f"internal.{DOMAIN}"
+BREWERY = f"jibribrewery@{BREWERY_DOMAIN}"

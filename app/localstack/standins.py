@@ -1,4 +1,4 @@
-"""Our own small servers, the focus and the mail server, as parts of the stack.
+"""Our own small servers, the focus, the recorder and the mail server, as parts of the stack.
 
 Apart from the programs themselves, so that who starts them need not import their libraries.
 """
@@ -40,6 +40,43 @@ class Focus(Part):
 
     def is_ready(self) -> bool:
         """Tell whether it is connected to Prosody at this moment."""
+        return self._connected.exists()
+
+
+class Recorder(Part):
+    """The stand-in for Jibri (app/localstack/recorder.py)."""
+
+    name = "recorder"
+
+    def __init__(
+        self, folder: Path, *, component_port: int, secret: str, finalize: Path | None = None
+    ) -> None:
+        super().__init__(folder)
+        self._connected = folder / "connected"
+        self._config = folder / "recorder.json"
+        # While it is there, starting a recording fails.
+        self.broken = folder / "broken"
+        self.recordings = folder / "recordings"
+        self._values = {
+            "port": component_port,
+            "secret": secret,
+            "connected_file": str(self._connected),
+            "broken_file": str(self.broken),
+            "recordings": str(self.recordings),
+            "finalize": str(finalize or ""),
+        }
+
+    def prepare(self) -> None:
+        """Write the configuration; the secret must not be on a command line."""
+        self._connected.unlink(missing_ok=True)
+        write_private(self._config, json.dumps(self._values))
+
+    def launch(self) -> Launch:
+        """Return the command line of the program."""
+        return Launch([sys.executable, "-m", "app.localstack.recorder", str(self._config)])
+
+    def is_ready(self) -> bool:
+        """Tell whether it shows itself to the focus at this moment."""
         return self._connected.exists()
 
 

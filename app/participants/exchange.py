@@ -49,6 +49,11 @@ def state(services: Services, code: str, *, now: datetime) -> dict[str, Any]:
         "may_enter": not reason,
         "reason": reason,
         "waiting": place and place.shown(),
+        "recording": {
+            "state": seat.recording_state,
+            "consent": seat.consent,
+            "is_asked": seat.is_asked,
+        },
         "message": message,
     }
 

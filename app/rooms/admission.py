@@ -30,6 +30,7 @@ TEXTS = {
     "too-early": "This session is not open yet.",
     "not-admitted": "Please wait until you are let in.",
     "denied": "You were not let into this session.",
+    "consent-missing": "This session is being recorded. Open your personal link and answer first.",
 }
 HAS_BEEN_INSIDE = ("joined", "left")
 ROOM = "SELECT true FROM teleconference.sessions WHERE room_name = %s"
@@ -52,7 +53,8 @@ def decide(services: Services, question: Question, *, now: datetime) -> dict[str
         if seat is not None and code == "not-admitted":
             # No refusal: they have come to the waiting room, which tells of it by itself.
             waiting.attend(db, services.database, seat, now=now)
-        else:
+        elif code != "consent-missing" or question.stage == "conference":
+            # In the lobby it is asked again and again.
             _audit(db, question, seat, code, now)
         return {"allow": False, "code": code, "text": TEXTS[code]}
 
@@ -74,7 +76,7 @@ def _barrier(seat: Seat | None, question: Question, early_join_s: int, now: date
     # hour: a lost network at the wrong moment must not end a long consultation. Revoking the link
     # or removing the person does end it, because somebody decided that.
     if barrier == "link-expired" and _is_coming_back(seat):
-        return seat.waiting_barrier
+        return seat.last_barrier
     return barrier
 
 
