@@ -15,10 +15,12 @@ from app.consents.models import Consent, ConsentText
 from app.consents.texts import Text
 from app.errors import Conflict, Invalid
 from app.ids import new_id
+from app.participants import presence
 from app.participants import service as participants
 from app.participants.models import Participant
 from app.ports import RoomOrder
 from app.recordings import service as recordings
+from app.rooms import recorders
 from app.sessions import service as sessions
 
 
@@ -70,14 +72,15 @@ def ask(
     channel: str,
     actor: Actor,
     now: datetime,
-) -> tuple[Standing, Text]:
+) -> tuple[Standing, Text, RoomOrder | None]:
     """Return where a person stands and the text they are asked with in their language; that it is
-    shown to them is written down when they have not answered it yet.
+    shown to them is written down when they have not answered it yet. Where recordings yield to
+    newcomers, the order is what the room must be told after the commit.
 
     Raises:
         NotFound: no such session or participant.
     """
-    sessions.lock(db, organisation_id=organisation_id, session_id=session_id)
+    session = sessions.lock(db, organisation_id=organisation_id, session_id=session_id)
     person = participants.get(
         db, organisation_id=organisation_id, session_id=session_id, participant_id=participant_id
     )
@@ -85,7 +88,10 @@ def ask(
     standing = ledger.standing_of(db, person, purpose=purpose)
     if standing.state == ledger.MISSING:
         ledger.write(db, person, act="asked", text=text, channel=channel, actor=actor, now=now)
-    return standing, text
+    order = None
+    if standing.state != ledger.GIVEN and participant_id not in presence.present(db, session_id):
+        order = recorders.yield_to(db, session, participant_id=participant_id, now=now)
+    return standing, text, order
 
 
 def of_session(

@@ -8,7 +8,7 @@ import phonenumbers
 from marshmallow import ValidationError, fields, validate
 
 from app.participants.permissions import Permission, Role
-from app.recordings.states import LIVE
+from app.recordings.states import State as RecordingState
 from app.sessions.schemas import SessionOut
 from app.sessions.states import State
 from app.web.schemas import ONE_LINE, Flag, In, Moment, Out, PageIn, PageOut, Text, Whole
@@ -176,6 +176,9 @@ class MeetingOut(Out):
     domain = fields.String(required=True)
     muc = fields.String(required=True)
     focus = fields.String(required=True)
+    hidden = fields.String(
+        required=True, metadata={"description": "Whose participants are recorders, not people."}
+    )
     websocket_url = fields.String(required=True)
 
 
@@ -221,8 +224,11 @@ class RecordedOut(Out):
 
     state = fields.String(
         required=True,
-        validate=validate.OneOf(["", *sorted(LIVE)]),
-        metadata={"description": "Of the recording that is not over; empty without one."},
+        validate=validate.OneOf(["", *RecordingState]),
+        metadata={"description": "Of the session's newest recording; empty without one."},
+    )
+    reason = fields.String(
+        required=True, allow_none=True, metadata={"description": "Why it stands there."}
     )
     consent = fields.String(required=True, validate=validate.OneOf(CONSENTS))
     is_asked = fields.Boolean(

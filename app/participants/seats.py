@@ -13,7 +13,7 @@ from uuid import UUID
 from app.consents import texts
 from app.db.engine import Runner, run
 from app.participants.permissions import Permission, effective
-from app.recordings.states import RUNNING
+from app.recordings.states import LIVE, RUNNING
 
 BY_CODE = "SELECT * FROM teleconference.seat_by_code(%s)"
 BY_LINK = "SELECT * FROM teleconference.seat_by_link(%s, %s)"
@@ -55,8 +55,9 @@ class Seat:
     consent_sha256: str | None = None
     # Of the organisation's newest text in that language; None: it has none of its own.
     own_text_sha256: str | None = None
-    # Of the session's recording that is not over; '' without one.
+    # Of the session's newest recording, and why it stands there; '' without one.
     recording_state: str = ""
+    recording_reason: str | None = None
 
     @cached_property
     def permissions(self) -> frozenset[Permission]:
@@ -121,7 +122,7 @@ class Seat:
     @property
     def is_asked(self) -> bool:
         """Whether this person is to be asked if they may be recorded, and has not answered yet."""
-        is_wanted = self.recording == "planned" or bool(self.recording_state)
+        is_wanted = self.recording == "planned" or self.recording_state in LIVE
         return is_wanted and self.consent == "missing"
 
     @property

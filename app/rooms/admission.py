@@ -13,8 +13,10 @@ from app.db.engine import Runner, run
 from app.participants import waiting
 from app.participants.permissions import Permission
 from app.participants.seats import Seat, seat_by_link
+from app.rooms import orders, recorders
 from app.rooms.schemas import Question
 from app.services import Services
+from app.sessions import service as sessions
 from app.sessions.states import State
 
 # What a client without pages of its own is shown; ours have their own words for the codes.
@@ -56,6 +58,8 @@ def decide(services: Services, question: Question, *, now: datetime) -> dict[str
         elif code != "consent-missing" or question.stage == "conference":
             # In the lobby it is asked again and again.
             _audit(db, question, seat, code, now)
+        if seat is not None and code == "consent-missing":
+            _yield_to(services, seat, now)
         return {"allow": False, "code": code, "text": TEXTS[code]}
 
 
@@ -78,6 +82,17 @@ def _barrier(seat: Seat | None, question: Question, early_join_s: int, now: date
     if barrier == "link-expired" and _is_coming_back(seat):
         return seat.last_barrier
     return barrier
+
+
+def _yield_to(services: Services, seat: Seat, now: datetime) -> None:
+    """Stop the recording for a newcomer, where the organisation wants that; they ask again."""
+    with services.database.begin(seat.organisation_id) as db:
+        session = sessions.lock(
+            db, organisation_id=seat.organisation_id, session_id=seat.session_id
+        )
+        order = recorders.yield_to(db, session, participant_id=seat.participant_id, now=now)
+    if order is not None:
+        orders.carry_out(services, order, now=now)
 
 
 def _is_coming_back(seat: Seat) -> bool:

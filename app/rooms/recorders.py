@@ -10,14 +10,16 @@ from sqlalchemy.orm import Session
 
 from app.audit import service as audit
 from app.audit.service import Actor
+from app.organisations.policy_service import policy_of
 from app.ports import RoomOrder
 from app.recordings import follow
-from app.recordings.states import State
+from app.recordings.states import RUNNING, State
 from app.rooms.models import RoomCommand
 from app.rooms.news import News, Person, Room
 from app.rooms.orders import Target, order
 from app.rooms.register import Register
 from app.rooms.schemas import Fact
+from app.sessions.models import CareSession
 
 START, STOP = "record_start", "record_stop"
 
@@ -41,6 +43,26 @@ def stop(db: Session, target: Target, *, recording_id: UUID, now: datetime) -> R
         .execution_options(synchronize_session=False)
     )
     return _order(db, target, STOP, recording_id, now)
+
+
+def yield_to(
+    db: Session, session: CareSession, *, participant_id: UUID, now: datetime
+) -> RoomOrder | None:
+    """Stop what is recorded because somebody is at the door who has not agreed, where that is the
+    organisation's policy. The session is locked.
+
+    Returns:
+        What the room must be told, after the commit; None when there is nothing to stop.
+    """
+    recording = follow.live(db, session.id)
+    if recording is None or recording.state not in RUNNING:
+        return None
+    if not policy_of(db, session.organisation_id, session.visit_type).recording_yields:
+        return None
+    actor = Actor("participant", str(participant_id))
+    if not follow.stop(db, recording, "newcomer", actor=actor, now=now):
+        return None
+    return stop(db, Target.of(session), recording_id=recording.id, now=now)
 
 
 def _order(db: Session, target: Target, name: str, recording_id: UUID, now: datetime) -> RoomOrder:

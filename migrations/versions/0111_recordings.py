@@ -1,6 +1,6 @@
 """Recordings, one live at most per session
 
-The seat behind a link says whether its session is being recorded, because the door asks it.
+The seat behind a link says how its session's newest recording stands, because the door asks it.
 """
 
 import sqlalchemy as sa
@@ -14,9 +14,13 @@ depends_on = None
 CURRENT = "current_setting('teleconsult.organisation_id', true)"
 TABLE = "teleconference.recordings"
 LIVE = "state IN ('requested', 'starting', 'active', 'stopping')"
-COLUMNS = ", recording_state text"
-FIELDS = f""", coalesce((SELECT r.state FROM recordings r
-    WHERE r.session_id = s.id AND r.{LIVE}), '')"""
+COLUMNS = ", recording_state text, recording_reason text"
+FIELDS = ", coalesce(rec.state, ''), rec.reason"
+# A live one is always the newest.
+NEWEST = """
+    LEFT JOIN LATERAL (
+        SELECT r.state, r.reason FROM recordings r WHERE r.session_id = s.id
+        ORDER BY r.created_at DESC, r.id DESC LIMIT 1) rec ON true"""
 
 
 def upgrade() -> None:
@@ -29,7 +33,9 @@ def upgrade() -> None:
     op.execute(f"GRANT SELECT, INSERT, UPDATE ON {TABLE} TO role_telehealth")
     consents = context.script.get_revision("0110").module
     consents.replace_seats(
-        consents.CONSENT_COLUMNS + COLUMNS, consents.CONSENT_FIELDS + FIELDS, consents.LAST_WORD
+        consents.CONSENT_COLUMNS + COLUMNS,
+        consents.CONSENT_FIELDS + FIELDS,
+        consents.LAST_WORD + NEWEST,
     )
 
 

@@ -54,13 +54,23 @@ def test_a_page_asks_once_and_keeps_the_answer(
     app: Flask, alice: Hospital, services: Services, session: Any, patient: Any
 ) -> None:
     """Leaving and coming back asks nothing twice."""
-    assert state(app, patient) == {"state": "", "consent": "missing", "is_asked": True}
+    assert state(app, patient) == {
+        "state": "",
+        "reason": None,
+        "consent": "missing",
+        "is_asked": True,
+    }
     asked = [question(app, patient) for _ in range(2)]
     assert asked[0] == asked[1]
     assert (asked[0]["text"], asked[0]["sha256"]) == (OURS.text, digest(OURS.text))
     for _ in range(2):
         assert say(app, patient, "given").get_json() == {"state": "given"}
-    assert state(app, patient) == {"state": "", "consent": "given", "is_asked": False}
+    assert state(app, patient) == {
+        "state": "",
+        "reason": None,
+        "consent": "given",
+        "is_asked": False,
+    }
     assert types_of(services, session["id"])[-2:] == ["consent.asked", "consent.given"]
     acts = consents(alice, session)["acts"]
     told = [(a["number"], a["act"], a["channel"], a["language"], a["text_sha256"]) for a in acts]

@@ -253,10 +253,32 @@ def test_a_newcomer_agrees_before_they_come_in(
     assert (entry["state"], entry["reason"]) == ("waiting", "consent-missing")
     assert app.test_client().get(f"/j/{code_of(row)}/state").get_json()["recording"] == {
         "state": "starting",
+        "reason": None,
         "consent": "missing",
         "is_asked": True,
     }
     call.say(nurse, "given")
+    assert call.prosody.ask(**nurse.question())["allow"] is True
+
+
+@pytest.mark.parametrize("way", ["room", "page"])
+def test_a_recording_yields_to_a_newcomer_where_the_organisation_says_so(
+    app: Flask, call: Call, late: Callable[[str], Someone], way: str
+) -> None:
+    """Told once; they are in when it is over. Who is inside already is no newcomer."""
+    policy = {"policy": {"recording_yields": True}}
+    call.hospital.patch("/organisation", json=policy, headers={"If-Match": '"1"'})
+    call.runs()
+    call.prosody.ask(**call.patient.question())
+    nurse, row = late("nurse"), call.hospital.invite(call.session["id"], "nurse")
+    for _ in range(2):
+        if way == "room":
+            assert call.prosody.ask(**nurse.question())["code"] == "consent-missing"
+        else:
+            app.test_client().get(f"/j/{code_of(row)}/consents?language=en")
+    assert call.stands == ("stopping", "newcomer")
+    assert call.told == ["start", "stop"]
+    call.focus("off")
     assert call.prosody.ask(**nurse.question())["allow"] is True
 
 

@@ -11,12 +11,15 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from slixmpp.xmlstream.handler import Callback
+from slixmpp.xmlstream.matcher import MatchXPath
 from sqlalchemy import select
 
 from app.clock import utc_now
 from app.consents.texts import ours
 from app.events.models import Event
 from app.localstack import names
+from app.localstack.component import STREAM, Component
 from tests.flow.clinic import AUDITED_WITHIN_S, Clinic, Guest, until
 from tests.flow.xmpp_client import JABBER, Refused, Stanza, XmppClient, logged_in, room_jid
 
@@ -189,6 +192,40 @@ def holds_a_file(clinic: Clinic, made: Call) -> None:
     assert found()[0]["recording_id"]
     (video,) = folders.glob(f"*/{made.room}_*.mp4")
     assert video.read_bytes()[4:8] == b"ftyp"
+
+
+def test_no_recorder_comes_in_that_nobody_allowed(clinic: Clinic, tmp_path: Path) -> None:
+    """Whatever made it try: its own HTTP interface, or Jicofo's retry after a stop."""
+    secret, port = clinic.stack.secrets.recorder, clinic.stack.ports["prosody_component"]
+
+    async def story(made: Call) -> None:
+        since, answers = utc_now(), asyncio.Queue[Any]()
+        recorder = Component(
+            names.RECORDER_DOMAIN, secret=secret, port=port, connected_file=tmp_path / "connected"
+        )
+        recorder.register_handler(
+            Callback("presence", MatchXPath(f"{{{STREAM}}}presence"), answers.put_nowait)
+        )
+        ready = asyncio.Event()
+        recorder.add_event_handler("session_start", lambda _: ready.set())
+        recorder.connect()
+        async with asyncio.timeout(FINISHED_WITHIN_S):
+            await ready.wait()
+            recorder.send_raw(
+                f"<presence from='{names.RECORDER_USER}/x' to='{room_jid(made.room, 'abcdef01')}'>"
+                "<x xmlns='http://jabber.org/protocol/muc'/></presence>"
+            )
+            answer = await answers.get()
+        assert answer["type"] == "error"
+        assert answer["error"]["text"].startswith("recording-not-allowed: ")
+        await recorder.end()
+        await asyncio.to_thread(clinic.audited, since, code="recording-not-allowed")
+
+    clinic.stack.recorder.stop()
+    try:
+        play(clinic, story)
+    finally:
+        clinic.stack.recorder.start()
 
 
 def test_withdrawal_stops_it_at_once(clinic: Clinic) -> None:
