@@ -19,6 +19,7 @@ export async function askConsent(channel = 'page') {
   where = channel;
   part('consent-text').textContent = t('consent.loading');
   say('');
+  sha = '';
   showConsent();
   const answered = new Promise((resolve) => { settle = resolve; });
   await load();
@@ -39,8 +40,11 @@ function wire() {
   }
 }
 
+/** Nobody answers a text they cannot read yet; where it does not come, a press asks for it again. */
 async function load() {
+  enable(false);
   const question = await requestConsent(language, where);
+  enable(true);
   if (question) {
     sha = question.sha256;
     part('consent-text').textContent = question.text;
@@ -50,7 +54,6 @@ async function load() {
 }
 
 async function answer(act) {
-  // Without a text nobody can have agreed to it.
   if (!sha) {
     await load();
     return;
@@ -62,6 +65,11 @@ async function answer(act) {
   // Perhaps the text was replaced just now.
   say(t('consent.failed'));
   await load();
+}
+
+function enable(able) {
+  button('agree').disabled = !able;
+  button('refuse').disabled = !able;
 }
 
 function say(text) {
