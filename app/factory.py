@@ -6,6 +6,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app.appointments.routes import blp as appointments
 from app.attendance.routes import blp as attendance
 from app.audit.routes import blp as audit
+from app.consents.routes import blp as consents
 from app.emergencies.routes import blp as emergencies
 from app.feed.routes import blp as feed
 from app.moderation.call_routes import blp as calls
@@ -14,6 +15,7 @@ from app.notifications.routes import blp as notifications
 from app.observability import configure_logging, observe_requests
 from app.organisations.policy_routes import blp as organisation
 from app.organisations.routes import blp as organisations
+from app.pages.consent import blp as consent_on_page
 from app.pages.controls import blp as controls
 from app.pages.routes import lost
 from app.pages.routes import make_blueprint as make_pages
@@ -21,6 +23,8 @@ from app.pages.staff import staff
 from app.pages.waiting import blp as waiting_on_page
 from app.participants.routes import LINK
 from app.participants.routes import blp as participants
+from app.recordings.routes import blp as recordings
+from app.recordings.routes import internal as recording_in_call
 from app.rooms.routes import DOORS as ROOM_DOORS
 from app.rooms.routes import blp as rooms
 from app.services import Services
@@ -43,6 +47,31 @@ from app.webhooks.routes import blp as webhooks
 from app.wiring import build_services
 
 DOORS = (LINK, *ROOM_DOORS)
+# In the order of the API document.
+OF_THE_API = (
+    organisations,
+    sessions,
+    participants,
+    moderation,
+    calls,
+    waiting,
+    attendance,
+    recordings,
+    consents,
+    emergencies,
+    organisation,
+    appointments,
+    visits,
+    notifications,
+    webhooks,
+    audit,
+    feed,
+    webhook_log,
+    health,
+    controls,
+    waiting_on_page,
+    consent_on_page,
+)
 
 
 def create_app(services: Services) -> Flask:
@@ -56,30 +85,11 @@ def create_app(services: Services) -> Flask:
     allow_origins(app, services.settings)
     refuse_the_unasked(app)
     api = TeleconsultApi(app)
-    for blueprint in (
-        organisations,
-        sessions,
-        participants,
-        moderation,
-        calls,
-        waiting,
-        attendance,
-        emergencies,
-        organisation,
-        appointments,
-        visits,
-        notifications,
-        webhooks,
-        audit,
-        feed,
-        webhook_log,
-        health,
-        controls,
-        waiting_on_page,
-    ):
+    for blueprint in OF_THE_API:
         api.register_blueprint(blueprint)
     app.register_blueprint(rooms)
     app.register_blueprint(waiting_in_call)
+    app.register_blueprint(recording_in_call)
     app.register_blueprint(docs)
     app.register_blueprint(make_pages())
     app.register_blueprint(staff)

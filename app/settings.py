@@ -98,6 +98,7 @@ class Settings:
     jitsi_xmpp_domain: str
     jitsi_muc_domain: str
     jitsi_focus_domain: str
+    jitsi_hidden_domain: str
     jitsi_websocket_url: str
     jitsi_jwt_issuer: str
     jitsi_jwt_audience: str
@@ -211,6 +212,7 @@ def _jitsi(env: FileAwareEnv) -> dict[str, Any]:
         "jitsi_xmpp_domain": domain,
         "jitsi_muc_domain": env.str("JITSI_MUC_DOMAIN", f"muc.{domain}"),
         "jitsi_focus_domain": env.str("JITSI_FOCUS_DOMAIN", f"focus.{domain}"),
+        "jitsi_hidden_domain": env.str("JITSI_HIDDEN_DOMAIN", f"hidden.{domain}"),
         "jitsi_websocket_url": env.str("JITSI_WEBSOCKET_URL", ""),
         "jitsi_jwt_issuer": env.str("JITSI_JWT_ISSUER", "teleconsult"),
         "jitsi_jwt_audience": env.str("JITSI_JWT_AUDIENCE", "jitsi"),

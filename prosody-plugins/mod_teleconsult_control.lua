@@ -131,6 +131,13 @@ for _, name in ipairs({ "mute", "unmute", "av_moderation" }) do
 	end;
 end
 
+for _, name in ipairs({ "record_start", "record_stop" }) do
+	handlers[name] = function (args)
+		local recording = service.state.recording;
+		return recording and recording[name](args) or { present = false };
+	end;
+end
+
 local function message_to(room, kind, text)
 	return st.message({ type = kind; from = room.jid; id = uuid.generate() }):text_tag("body", text);
 end

@@ -51,7 +51,7 @@ local function on_request(event)
 		return nil;
 	end
 	-- Jitsi clients ask for the conference before they knock; the room module then sends them to the lobby.
-	if policy.code == "not-admitted" and service.lobby_of(room_jid) then
+	if refusal.may_wait(policy.code) and service.lobby_of(room_jid) then
 		own.allowance = policy;
 		return nil;
 	end

@@ -2,6 +2,7 @@
 -- anybody acts on it; and what moderators' clients order there, told to the service. A client is shown under its token's name.
 -- Load on: the main VirtualHost, with teleconsult_gate.   Events: pre-iq/*, pre-message/*, pre-presence/*.
 
+local async = require "util.async";
 local jid = require "util.jid";
 local json = require "util.json";
 local st = require "util.stanza";
@@ -9,6 +10,7 @@ local st = require "util.stanza";
 local avmoderation = module:require "teleconsult/avmoderation";
 local conduct = module:require "teleconsult/conduct";
 local incall = module:require "teleconsult/incall";
+local jibri = module:require "teleconsult/jibri";
 local refusal = module:require "teleconsult/refusal";
 local service = module:require "teleconsult/service";
 
@@ -53,19 +55,56 @@ deeds["av-moderation"] = function (stanza, room, node, by)
 	conduct.tell_deed("room.av_moderation", node, room, by, fields);
 end
 
+-- What the focus said to us, as if the client had heard it.
+local function pass_on(session, stanza, answer)
+	if answer and answer.attr.type == "result" then
+		local child = answer:get_child("jibri", jibri.XMLNS);
+		session.send(st.reply(stanza):tag("jibri", { xmlns = jibri.XMLNS; session_id = child and child.attr.session_id }));
+		return;
+	end
+	local kind, condition = "wait", "remote-server-timeout";
+	if answer then kind, condition = answer:get_error(); end
+	session.send(st.error_reply(stanza, kind, condition));
+end
+
+-- The service decides with everybody in mind who is in the room, and the focus is then asked in this person's name.
+local function record(session, stanza, room, occupant, by)
+	local recording = service.state.recording;
+	if not (recording and async.ready()) then return "unavailable"; end
+	local code, text, answer = service.wait_for(function (done)
+		recording.request(room, occupant.nick, { actor_id = by.participant_id }, done);
+	end);
+	if session.destroyed then return; end
+	if code then
+		session.send(st.error_reply(stanza, "auth", "forbidden", refusal.text(code, text)));
+	else
+		pass_on(session, stanza, answer);
+	end
+end
+
+deeds["recording"] = function (_, room, node, by)
+	if room.teleconsult.recording then conduct.tell_deed("recording.stop_asked", node, room, by, {}); end
+end
+
+local function refuse(session, stanza, room, who, code, act)
+	conduct.tell_attempt(room and who.token_room or "", room, who, code, act, session.full_jid);
+	session.send(st.error_reply(stanza, "auth", "forbidden", refusal.text(code)));
+	return true;
+end
+
 local function on_act(session, stanza, act)
 	local who = service.person_of(session);
 	local room = room_of(who);
-	local occupant, record;
-	if room then occupant, record = conduct.inside(room, session.full_jid); end
+	local occupant, by;
+	if room then occupant, by = conduct.inside(room, session.full_jid); end
 	if act == "mute" and occupant and stanza.tags[1].attr.jid == occupant.nick then return; end -- anybody may mute themselves
-	local code = incall.against(act, conduct.rights(occupant, record));
-	if code then
-		conduct.tell_attempt(room and who.token_room or "", room, who, code, act, session.full_jid);
-		session.send(st.error_reply(stanza, "auth", "forbidden", refusal.text(code)));
-		return true;
+	local code = incall.against(act, conduct.rights(occupant, by));
+	if code then return refuse(session, stanza, room, who, code, act); end
+	if act == "recording" and not jibri.stops(stanza.tags[1]) then
+		code = record(session, stanza, room, occupant, by);
+		return code and refuse(session, stanza, room, who, code, act) or true;
 	end
-	if deeds[act] and record then deeds[act](stanza, room, who.token_room, record); end
+	if deeds[act] and by then deeds[act](stanza, room, who.token_room, by); end
 end
 
 local function nick(name)

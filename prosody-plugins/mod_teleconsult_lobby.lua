@@ -147,7 +147,7 @@ local function look_at(room, record)
 	local policy = service.ask("join", who, main_jid(node));
 	if room.teleconsult_lobby.waiting[record.nick] ~= record then return; end
 	-- without the service nobody is let in, whatever a token says
-	if policy.code == "not-admitted" or policy.code == "unavailable" or (policy.allow and policy.is_local) then return; end
+	if refusal.may_wait(policy.code) or policy.code == "unavailable" or (policy.allow and policy.is_local) then return; end
 	if not policy.allow then return put_out(room, record, refusal.text(policy.code, policy.text)); end
 	if not host_is_there(node, policy) then return; end
 	-- for the room module: this connection may come without a conference request of its own

@@ -27,6 +27,7 @@ from app.notifications import service as notifications
 from app.notifications.kinds import Channel
 from app.notifications.planning import Ready
 from app.observability import place_of
+from app.recordings import sweep as recordings
 from app.rooms import commands as room_commands
 from app.services import Services
 from app.visits import reports
@@ -209,12 +210,24 @@ def start_session_rules(services: Services, stop: Stop) -> None:
     threading.Thread(target=repeat, kwargs=work, name="session-rules", daemon=True).start()
 
 
+def start_recording_sweep(services: Services, stop: Stop) -> None:
+    """Look after recordings in a thread of its own: it waits for rooms."""
+    work = {
+        "work": lambda: recordings.sweep(services, now=utc_now()),
+        "interval_s": services.settings.relay_poll_s,
+        "stop": stop,
+        "name": "recordings",
+    }
+    threading.Thread(target=repeat, kwargs=work, name="recordings", daemon=True).start()
+
+
 def run(services: Services) -> None:
     """Relay until SIGTERM or SIGINT."""
     stop = Stop()
     stop.install()
     start_room_sweep(services, stop)
     start_session_rules(services, stop)
+    start_recording_sweep(services, stop)
     start_keeper(services, stop)
     log.info("relay_started")
     Relay(services, Wakeups(connect(services.settings.redis_url)), stop).run()

@@ -9,6 +9,10 @@ SCOPES: Mapping[str, str] = {
     "participants:read": "Read who takes part in a session.",
     "participants:write": "Invite, change and remove participants; replace links.",
     "rooms:moderate": "Send messages to a live room, and moderate it.",
+    "recordings:read": "Read whether and why sessions were recorded.",
+    "recordings:write": "Start and stop recordings.",
+    "consents:read": "Read who agreed to what, and export it.",
+    "consents:write": "Write down consents that people gave elsewhere.",
     "webhooks:manage": "Subscribe addresses to events.",
     "appointments:read": "Read appointments.",
     "appointments:write": "Make, move and cancel appointments.",
@@ -25,8 +29,9 @@ SCOPES: Mapping[str, str] = {
 
 CLINIC = (
     "sessions:read", "sessions:write", "participants:read", "participants:write",
-    "rooms:moderate", "appointments:read", "appointments:write", "visits:write", "events:read",
-    "notifications:manage",
+    "rooms:moderate", "recordings:read", "recordings:write", "consents:read", "consents:write",
+    "appointments:read",
+    "appointments:write", "visits:write", "events:read", "notifications:manage",
 )  # fmt: skip
 # The four teams are those of the hospital's access table (NetOps see how the network parts are,
 # SecOps read the audit log and change nothing, AppOps configure, DevOps administer).

@@ -19,6 +19,8 @@ class MemoryRoom:
     muted: list[tuple[str | None, str]] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
     moderated: dict[str, Any] = field(default_factory=dict)
+    # Which recordings the room was told to start and to stop.
+    recorded: list[tuple[str, str]] = field(default_factory=list)
 
 
 class MemoryRooms:
@@ -127,6 +129,14 @@ class MemoryRooms:
             live.moderated = state
         return {"present": live is not None}
 
+    def _record_start(self, room: str, recording_id: str) -> dict[str, Any]:
+        self.rooms.setdefault(room, MemoryRoom()).recorded.append(("start", recording_id))
+        return {"started": True}
+
+    def _record_stop(self, room: str, recording_id: str) -> dict[str, Any]:
+        self.rooms.setdefault(room, MemoryRoom()).recorded.append(("stop", recording_id))
+        return {"stopped": True}
+
     def _rooms(self) -> dict[str, Any]:
         return {
             "source": "memory",
@@ -154,5 +164,7 @@ _HANDLERS: dict[str, Any] = {
     "mute": MemoryRooms._mute,
     "unmute": MemoryRooms._unmute,
     "av_moderation": MemoryRooms._av_moderation,
+    "record_start": MemoryRooms._record_start,
+    "record_stop": MemoryRooms._record_stop,
     "rooms": MemoryRooms._rooms,
 }

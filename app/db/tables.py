@@ -4,6 +4,7 @@ from app.access.models import IdentityProvider, StaffSession
 from app.appointments.models import Appointment, Patient, Provider, Visit
 from app.attendance.models import AttendanceTotals
 from app.audit.models import AuditCheckpoint, AuditEntry, AuditSeal, AuditState
+from app.consents.models import Consent, ConsentText
 from app.db.base import Base
 from app.directory.models import DirectoryConnection
 from app.emergencies.models import EmergencyEntry
@@ -11,6 +12,7 @@ from app.events.models import Event
 from app.notifications.models import Notification
 from app.organisations.models import ApiClient, ClientSecret, Organisation, SigningKey
 from app.participants.models import Attendance, Link, Participant
+from app.recordings.models import Recording
 from app.rooms.models import AvModeration, RoomCommand, RoomEvent
 from app.sessions.models import CareSession
 from app.visits.models import VisitReport
@@ -30,6 +32,8 @@ __all__ = [
     "Base",
     "CareSession",
     "ClientSecret",
+    "Consent",
+    "ConsentText",
     "DirectoryConnection",
     "EmergencyEntry",
     "Event",
@@ -41,6 +45,7 @@ __all__ = [
     "Participant",
     "Patient",
     "Provider",
+    "Recording",
     "RoomCommand",
     "RoomEvent",
     "SigningKey",

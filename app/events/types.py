@@ -15,6 +15,8 @@ class EventType:
 
 _OF = ("reference",)
 _PERSON = ("participant_id", "role", "participant_reference")
+_CONSENT = (*_PERSON, "purpose", "consent_channel", "language", "text_sha256")
+_RECORDING = ("recording_id", "reason")
 _VISIT = ("appointment_id", "reference")
 _TIMES = ("planned_start", "planned_end")
 
@@ -62,6 +64,22 @@ EVENT_TYPES: dict[str, EventType] = {
             "A person may moderate now, or may not any more.",
             (*_PERSON, "moderator"),
         ),
+        EventType("consent.asked", "A person was shown what they may agree to.", _CONSENT),
+        EventType("consent.given", "A person agreed.", _CONSENT),
+        EventType("consent.refused", "A person did not agree.", _CONSENT),
+        EventType("consent.withdrawn", "A person took back what they had agreed to.", _CONSENT),
+        EventType("recording.requested", "Somebody wants to record.", _RECORDING),
+        EventType("recording.waiting", "A recording waits; the reason says for what.", _RECORDING),
+        EventType(
+            "recording.starting", "Everybody agrees, and a recorder is asked for.", _RECORDING
+        ),
+        EventType("recording.started", "The session is being recorded.", _RECORDING),
+        EventType(
+            "recording.recorder_lost", "The recorder is gone; Jitsi looks for another.", _RECORDING
+        ),
+        EventType("recording.stopping", "The recording was told to stop.", _RECORDING),
+        EventType("recording.stopped", "Nothing is recorded any more.", _RECORDING),
+        EventType("recording.failed", "Nothing was recorded.", _RECORDING),
         EventType("link.replaced", "A person's link was replaced; the old one is dead.", _PERSON),
         EventType(
             "emergency.entered",

@@ -34,6 +34,7 @@ class Secrets:
     audit: str = field(default_factory=_password, repr=False)
     redis: str = field(default_factory=_password, repr=False)
     focus: str = field(default_factory=_password, repr=False)
+    recorder: str = field(default_factory=_password, repr=False)
     gateway: str = field(default_factory=_password, repr=False)
     turn: str = field(default_factory=_password, repr=False)
     link_key: str = field(default_factory=_key, repr=False)

@@ -86,6 +86,7 @@ def _jitsi(addresses: Addresses, secrets: Secrets) -> dict[str, str]:
         "JITSI_XMPP_DOMAIN": names.DOMAIN,
         "JITSI_MUC_DOMAIN": names.MUC,
         "JITSI_FOCUS_DOMAIN": names.FOCUS,
+        "JITSI_HIDDEN_DOMAIN": names.RECORDER_DOMAIN,
         "JITSI_WEBSOCKET_URL": addresses.websocket_url,
         "JITSI_JWT_ISSUER": names.TOKEN_ISSUER,
         "JITSI_JWT_AUDIENCE": names.TOKEN_AUDIENCE,

@@ -1,7 +1,7 @@
 """A stand-in for Jicofo, enough for peer-to-peer calls; `python -m app.localstack.focus FILE`.
 
-It answers conference requests, opens the room as occupant `focus`, forwards mute requests, says
-that there is no recorder, and leaves rooms that are empty. It has no bridge: a third person ends
+It answers conference requests, opens the room as occupant `focus`, forwards mute requests, gives
+recordings to recorders, and leaves rooms that are empty. It has no bridge: a third person ends
 the media of the first two. What each stanza imitates, and where upstream does it:
 docs/stand-ins.md.
 """
@@ -11,32 +11,34 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import signal
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from xml.etree import ElementTree as ET
 
-from slixmpp import JID, ComponentXMPP, Iq, Presence
+from slixmpp import JID, Iq, Presence
 from slixmpp.xmlstream.handler import Callback, CoroutineCallback
 from slixmpp.xmlstream.matcher import MatchXPath
 from slixmpp.xmlstream.stanzabase import StanzaBase
 
 from app.localstack import focus_moderation, names
+from app.localstack.component import MUC_JOIN, STREAM, Component, Refused, log_to_stderr, serve
+from app.localstack.focus_conference import (
+    Conference,
+    address_in,
+    cancel,
+    role_in,
+    stop_timer,
+)
+from app.localstack.focus_recording import JIBRI, Recordings
 
-STREAM = "jabber:component:accept"
 CONFERENCE = "{http://jitsi.org/protocol/focus}conference"
 PROPERTY = "{http://jitsi.org/protocol/focus}property"
 PROPERTIES = "{http://jitsi.org/protocol/focus}conference-properties"
-JIBRI = "{http://jitsi.org/protocol/jibri}jibri"
 DIAL = "{urn:xmpp:rayo:1}dial"
 MUTES = tuple(f"{{http://jitsi.org/jitmeet/{kind}}}mute" for kind in ("audio", "video", "desktop"))
-MUC_JOIN = "{http://jabber.org/protocol/muc}x"
-MUC_USER = "{http://jabber.org/protocol/muc#user}"
 
-RECONNECT_AFTER_S = 0.2
 JOIN_WITHIN_S = 5.0
 # Jicofo's own default is 15 s for a room nobody enters; an emptied room it leaves at once. The
 # second here spares a room whose only occupant reloads the page.
@@ -48,49 +50,20 @@ log = logging.getLogger(__name__)
 Answer = Callable[[Iq], Awaitable[Iq]]
 
 
-@dataclass
-class Conference:
-    """One room the focus is in or about to enter."""
-
-    joined: asyncio.Future[None]
-    roles: dict[str, str] = field(default_factory=dict)
-    leaving: asyncio.TimerHandle | None = None
-
-
-class Refused(Exception):
-    """Answer with this XMPP error condition (RFC 6120, 8.3.3)."""
-
-    def __init__(self, kind: str, condition: str) -> None:
-        super().__init__(condition)
-        self.kind = kind
-        self.condition = condition
-
-
-class Focus(ComponentXMPP):  # type: ignore[misc, unused-ignore]
+class Focus(Component):
     """The component `focus.<domain>`."""
 
     def __init__(self, *, secret: str, port: int, connected_file: Path) -> None:
-        super().__init__(names.FOCUS, secret, "127.0.0.1", port, fix_error_ns=True)
-        self.enable_direct_tls = self.enable_starttls = False
-        self.enable_plaintext = True
-        self._connected_file = connected_file
+        super().__init__(names.FOCUS, secret=secret, port=port, connected_file=connected_file)
         self._conferences: dict[str, Conference] = {}
-        self._ending = False
-        self.add_event_handler("session_start", self._on_session_start)
-        self.add_event_handler("disconnected", self._on_disconnected)
-        self.add_event_handler("connection_failed", self._on_connection_failed)
+        self._recordings = Recordings(self._send_to_recorder, self._show_recording)
         self._route(CONFERENCE, self._on_conference_request)
-        self._route(JIBRI, self._on_unavailable_service)
+        self._route(JIBRI, self._on_jibri)
         self._route(DIAL, self._on_unavailable_service)
         for mute in MUTES:
             self._route(mute, self._on_mute)
         for kind, handle in (("presence", self._on_presence), ("message", self._on_message)):
             self.register_handler(Callback(kind, MatchXPath(f"{{{STREAM}}}{kind}"), handle))
-
-    def end(self) -> None:
-        """Close the stream and do not come back."""
-        self._ending = True
-        self.disconnect()
 
     def _route(self, child: str, answer: Answer) -> None:
         async def handle(iq: StanzaBase) -> None:
@@ -109,23 +82,20 @@ class Focus(ComponentXMPP):  # type: ignore[misc, unused-ignore]
             CoroutineCallback(child, MatchXPath(f"{{{STREAM}}}iq/{child}"), handle)
         )
 
-    # --- the connection: slixmpp waits 3 s and more between attempts, tests restart Prosody in 2 s
-
-    def _on_session_start(self, _event: object) -> None:
-        self._connected_file.touch()
+    def when_connected(self) -> None:
+        """Be there for recorders, too."""
+        self.connected_file.touch()
+        presence = self._presence(names.BREWERY)
+        presence.append(ET.Element(MUC_JOIN))
+        presence.send()
         log.info("connected")
 
-    def _on_disconnected(self, _event: object) -> None:
-        self._connected_file.unlink(missing_ok=True)
+    def when_lost(self) -> None:
+        """Be in no room any more."""
         for conference in self._conferences.values():
-            _cancel(conference)
+            cancel(conference)
         self._conferences.clear()
-        self._on_connection_failed(None)
-
-    def _on_connection_failed(self, _event: object) -> None:
-        self.cancel_connection_attempt()
-        if not self._ending:
-            self.loop.call_later(RECONNECT_AFTER_S, self.connect)
+        self._recordings.forget()
 
     # --- the conference request
 
@@ -153,11 +123,18 @@ class Focus(ComponentXMPP):  # type: ignore[misc, unused-ignore]
             raise Refused("wait", "remote-server-timeout") from error
 
     def _send_join(self, room: str) -> None:
-        presence = self._presence(room)
+        presence = self._described(room)
         presence.append(ET.Element(MUC_JOIN))
+        presence.send()
+
+    def _described(self, room: str) -> Presence:
+        presence = self._presence(room)
         properties = ET.SubElement(presence.xml, PROPERTIES)
         ET.SubElement(properties, PROPERTY, key="support-terminate-restart", value="true")
-        presence.send()
+        recording = self._conferences[room].recording
+        if recording is not None:
+            presence.xml.append(recording)
+        return presence
 
     def _presence(self, room: str, kind: Literal["unavailable"] | None = None) -> Presence:
         address = f"{names.FOCUS_USER}/{names.FOCUS_NICK}"
@@ -167,6 +144,8 @@ class Focus(ComponentXMPP):  # type: ignore[misc, unused-ignore]
 
     def _on_presence(self, presence: StanzaBase) -> None:
         room, nick = presence["from"].bare, presence["from"].resource
+        if room == names.BREWERY:
+            self._recordings.on_recorder(presence.xml)
         conference = self._conferences.get(room)
         if conference is None:
             return
@@ -174,11 +153,14 @@ class Focus(ComponentXMPP):  # type: ignore[misc, unused-ignore]
             self._on_own_presence(room, conference, presence)
         elif presence.xml.get("type") == "unavailable":
             conference.roles.pop(nick, None)
-            if not conference.roles:
+            if not conference.has_people:
                 self._leave_after(room, LEAVE_EMPTY_AFTER_S)
         elif presence.xml.get("type") is None:
-            conference.roles[nick] = _role(presence.xml)
-            _stop_timer(conference)
+            conference.roles[nick] = role_in(presence.xml)
+            if address_in(presence.xml).domain == names.RECORDER_DOMAIN:
+                conference.hidden.add(nick)
+            else:
+                stop_timer(conference)
 
     def _on_own_presence(self, room: str, conference: Conference, presence: StanzaBase) -> None:
         kind = presence.xml.get("type")
@@ -186,16 +168,18 @@ class Focus(ComponentXMPP):  # type: ignore[misc, unused-ignore]
             conference.joined.set_result(None)
         elif kind is not None:
             log.info("out of %s (%s)", room, kind)
-            _cancel(self._conferences.pop(room))
+            self._recordings.close(room)
+            cancel(self._conferences.pop(room))
 
     def _leave_after(self, room: str, seconds: float) -> None:
         conference = self._conferences[room]
-        _stop_timer(conference)
+        stop_timer(conference)
         conference.leaving = self.loop.call_later(seconds, self._leave, room)
 
     def _leave(self, room: str) -> None:
         # Forgotten at once: a request that comes while the leave is under way must send a new join.
         self._conferences.pop(room)
+        self._recordings.close(room)
         self._presence(room, "unavailable").send()
         log.info("left empty room %s", room)
 
@@ -236,6 +220,26 @@ class Focus(ComponentXMPP):  # type: ignore[misc, unused-ignore]
         forwarded.append(child)
         self.send_raw(str(forwarded))  # clients never answer it, so nothing may wait for an answer
 
+    async def _on_jibri(self, iq: Iq) -> Iq:
+        reply: Iq = iq.reply()
+        if iq["from"].bare.endswith(f"@{names.RECORDER_DOMAIN}"):
+            self._recordings.told(iq)
+            return reply
+        conference = self._conferences.get(iq["from"].bare)
+        role = conference.roles.get(iq["from"].resource) if conference else None
+        reply.append(self._recordings.asked(iq, role))
+        return reply
+
+    def _send_to_recorder(self, address: str, order: ET.Element) -> None:
+        iq = self.make_iq_set(ito=address, ifrom=f"{names.FOCUS_USER}/{names.FOCUS_NICK}")
+        iq.append(order)
+        self.send_raw(str(iq))  # what became of it the recorder says by itself
+
+    def _show_recording(self, room: str, status: ET.Element) -> None:
+        if conference := self._conferences.get(room):
+            conference.recording = status
+            self._described(room).send()
+
     async def _on_unavailable_service(self, _iq: Iq) -> Iq:
         raise Refused("cancel", "service-unavailable")
 
@@ -247,43 +251,17 @@ def _conference_answer(room: str) -> ET.Element:
     return answer
 
 
-def _role(presence: ET.Element) -> str:
-    item = presence.find(f"{MUC_USER}x/{MUC_USER}item")
-    return item.get("role", "none") if item is not None else "none"
-
-
-def _stop_timer(conference: Conference) -> None:
-    if conference.leaving is not None:
-        conference.leaving.cancel()
-        conference.leaving = None
-
-
-def _cancel(conference: Conference) -> None:
-    _stop_timer(conference)
-    conference.joined.cancel()
-
-
-async def serve(config: Path) -> None:
-    """Serve until SIGTERM or SIGINT."""
-    values = json.loads(config.read_text())
-    focus = Focus(
-        secret=values["secret"], port=values["port"], connected_file=Path(values["connected_file"])
-    )
-    ended = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    focus.connect()
-    await ended.wait()
-    focus.end()
-    await asyncio.wait_for(focus.disconnected, 2)
-
-
 def main() -> None:
     """Read the configuration file named on the command line and serve."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    # slixmpp logs whole stanzas, and a conference request carries the person's token.
-    logging.getLogger("slixmpp").setLevel(logging.ERROR)
-    asyncio.run(serve(Path(sys.argv[1])))
+    log_to_stderr()
+    values = json.loads(Path(sys.argv[1]).read_text())
+    values["connected_file"] = Path(values["connected_file"])
+    asyncio.run(begin(values))
+
+
+async def begin(values: dict[str, Any]) -> None:
+    """Serve with these values; slixmpp wants to be made inside the loop it runs in."""
+    await serve(Focus(**values))
 
 
 if __name__ == "__main__":

@@ -20,3 +20,7 @@ STAFF = (
     {"sub": "ada", "name": "Dr. Ada Okafor", "roles": ["doctor"]},
     {"sub": "nils", "name": "Dr. Nils Lindqvist", "roles": ["doctor"]},
 )
+RECORDER_USER = f"recorder@{RECORDER_DOMAIN}"
+# Where recorders show that they are there, as `jibribrewery@internal-muc.<domain>` upstream.
+BREWERY_DOMAIN = f"internal.{DOMAIN}"
+BREWERY = f"jibribrewery@{BREWERY_DOMAIN}"

@@ -38,6 +38,7 @@ class ProsodyOptions:
         "teleconsult_conduct",
         "teleconsult_avmoderation",
         "teleconsult_waiting",
+        "teleconsult_recording",
     )
     log_level: str = "info"
     extra: Mapping[str, Value] = field(default_factory=dict)
@@ -111,6 +112,10 @@ class Prosody(Part):
             options(self._lobby_options()),
             f'Component "{names.FOCUS}"',
             options({"component_secret": self._secrets.focus}),
+            f'Component "{names.RECORDER_DOMAIN}"',
+            options({"component_secret": self._secrets.recorder}),
+            f'Component "{names.BREWERY_DOMAIN}" "muc"',
+            options({"muc_room_locking": False}),
             f'Component "{names.GATEWAY}"',
             options({"component_secret": self._secrets.gateway}),
         ]

@@ -1,4 +1,4 @@
-"""Stand-ins as parts of the stack: our own focus and mail server, and an identity provider.
+"""Stand-ins as parts of the stack: focus, recorder, mail server and an identity provider.
 
 Apart from the programs themselves, so that who starts them need not import their libraries.
 """
@@ -44,6 +44,43 @@ class Focus(Part):
 
     def is_ready(self) -> bool:
         """Tell whether it is connected to Prosody at this moment."""
+        return self._connected.exists()
+
+
+class Recorder(Part):
+    """The stand-in for Jibri (app/localstack/recorder.py)."""
+
+    name = "recorder"
+
+    def __init__(
+        self, folder: Path, *, component_port: int, secret: str, finalize: Path | None = None
+    ) -> None:
+        super().__init__(folder)
+        self._connected = folder / "connected"
+        self._config = folder / "recorder.json"
+        # While it is there, starting a recording fails.
+        self.broken = folder / "broken"
+        self.recordings = folder / "recordings"
+        self._values = {
+            "port": component_port,
+            "secret": secret,
+            "connected_file": str(self._connected),
+            "broken_file": str(self.broken),
+            "recordings": str(self.recordings),
+            "finalize": str(finalize or ""),
+        }
+
+    def prepare(self) -> None:
+        """Write the configuration; the secret must not be on a command line."""
+        self._connected.unlink(missing_ok=True)
+        write_private(self._config, json.dumps(self._values))
+
+    def launch(self) -> Launch:
+        """Return the command line of the program."""
+        return Launch([sys.executable, "-m", "app.localstack.recorder", str(self._config)])
+
+    def is_ready(self) -> bool:
+        """Tell whether it shows itself to the focus at this moment."""
         return self._connected.exists()
 
 

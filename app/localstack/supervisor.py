@@ -21,12 +21,12 @@ from app.localstack.process import Part
 from app.localstack.prosody import Prosody, ProsodyOptions, ProsodyPorts
 from app.localstack.redis import Redis
 from app.localstack.services import Api, Service, Stream, run_command
-from app.localstack.standins import Focus, Mail, OidcProvider
+from app.localstack.standins import Focus, Mail, OidcProvider, Recorder
 
 __all__ = ["BACKING", "DEMONSTRATION", "SERVICES", "AlreadyRunning", "LocalStack"]
 
 # In the order they begin: PostgreSQL last, because the others start up while it makes its cluster.
-BACKING = ("prosody", "focus", "redis", "coturn", "mail", "postgres")
+BACKING = ("prosody", "focus", "recorder", "redis", "coturn", "mail", "postgres")
 # For a person who tries it; the tests start one of their own where they need it.
 DEMONSTRATION = ("oidc",)
 SERVICES = ("api", "stream", "relay", "gateway", "worker")
@@ -63,6 +63,7 @@ class LocalStack:
         prefer: ports to try first, by name (`PORT_NAMES`); a taken one is replaced by a free one.
         durable: False trades safety against power loss for speed, for tests.
         env: settings that differ from `service_environment`.
+        finalize: what the recorder runs on each recording's folder, as Jibri its finalize script.
         report: called with one line per step.
     """
 
@@ -75,6 +76,7 @@ class LocalStack:
         durable: bool = True,
         env: Mapping[str, str] | None = None,
         prosody: ProsodyOptions | None = None,
+        finalize: Path | None = None,
         report: Report = lambda line: None,
     ) -> None:
         every = (*BACKING, *DEMONSTRATION, *SERVICES)
@@ -88,7 +90,7 @@ class LocalStack:
         self._claims = Ports()
         self.secrets = Secrets.of(self.data_dir)
         self.ports = self._choose_ports(prefer or {})
-        self._parts = self._make_parts(prosody, durable=durable)
+        self._parts = self._make_parts(prosody, durable=durable, finalize=finalize)
         self.environment = {**service_environment(self._addresses(), self.secrets), **(env or {})}
         for name in SERVICES:
             make = {"api": Api, "stream": Stream}.get(name, Service)
@@ -141,6 +143,11 @@ class LocalStack:
     def stream_url(self) -> str:
         """Base of the streams for programs on this machine."""
         return f"http://127.0.0.1:{self.ports['stream']}"
+
+    @property
+    def recorder(self) -> Recorder:
+        """The recorder and what it recorded."""
+        return _typed(self._parts["recorder"], Recorder)
 
     # --- life
 
@@ -239,7 +246,9 @@ class LocalStack:
         path.write_text(json.dumps(chosen))
         return chosen
 
-    def _make_parts(self, prosody: ProsodyOptions | None, *, durable: bool) -> dict[str, Part]:
+    def _make_parts(
+        self, prosody: ProsodyOptions | None, *, durable: bool, finalize: Path | None
+    ) -> dict[str, Part]:
         ports, secrets, folder = self.ports, self.secrets, self.data_dir
         prosody_ports = ProsodyPorts(
             http=ports["prosody_http"],
@@ -258,6 +267,12 @@ class LocalStack:
             Prosody(folder / "prosody", ports=prosody_ports, secrets=secrets, settings=prosody),
             Focus(
                 folder / "focus", component_port=ports["prosody_component"], secret=secrets.focus
+            ),
+            Recorder(
+                folder / "recorder",
+                component_port=ports["prosody_component"],
+                secret=secrets.recorder,
+                finalize=finalize,
             ),
         ]
         return {part.name: part for part in parts}

@@ -16,6 +16,7 @@ class Kind(StrEnum):
     CANCELLED = "cancelled"
     RESCHEDULED = "rescheduled"
     LINK_REPLACED = "link_replaced"
+    CONSENT_ASKED = "consent_asked"
 
 
 class Channel(StrEnum):
@@ -65,6 +66,7 @@ RULES = {
     Kind.CANCELLED: Rule(optional=False),
     Kind.RESCHEDULED: Rule(optional=False),
     Kind.LINK_REPLACED: Rule(asked_for=True, optional=False),
+    Kind.CONSENT_ASKED: Rule(urgent=True, optional=False),
 }
 # Who was removed gets no message: the page has told them, and a mailbox is read by others.
 KIND_OF_EVENT = {
@@ -78,6 +80,7 @@ KIND_OF_EVENT = {
     "session.interrupted": Kind.ENDED_UNEXPECTEDLY,
     "participant.left": Kind.DISCONNECTED,
     "participant.waiting": Kind.PATIENT_WAITING,
+    "consent.asked": Kind.CONSENT_ASKED,
 }
 # Why the service cancels by itself what nobody came to: hours later that is news to nobody.
 CLOSED_AFTERWARDS = frozenset({"no_show", "forgotten"})

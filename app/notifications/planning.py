@@ -75,6 +75,9 @@ def _kind(event: Event) -> Kind | None:
         return None
     if event.type == "session.cancelled" and event.data.get("reason") in CLOSED_AFTERWARDS:
         return None
+    # Whom their own page asks reads it there.
+    if kind is Kind.CONSENT_ASKED and event.data.get("consent_channel") != "room":
+        return None
     # The rest of a session can change without anybody having to know.
     if event.type == "session.updated" and not PLAN & set(event.data.get("changed", ())):
         return None

@@ -27,6 +27,8 @@ from app.settings import Settings
 
 # Whoever was told that the room died need not be told a minute later that they lost it.
 TOLD_LATELY = timedelta(minutes=5)
+# Where a link leads, if not to the call.
+PLACES = {str(Kind.CONSENT_ASKED): "/consent"}
 
 CLAIM = text("""
     UPDATE teleconference.notifications
@@ -158,7 +160,7 @@ def _link(db: Session, row: Any, settings: Settings, now: datetime) -> str:
     if link is None or link.expires_at <= now:
         return ""
     try:
-        return url_for(link, settings)
+        return url_for(link, settings) + PLACES.get(row.kind, "")
     except DomainError:
         return ""  # its key is gone: the link is dead, and a new one will be sent by hand
 

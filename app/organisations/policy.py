@@ -27,6 +27,8 @@ class Policy:
     end_forgotten_after_s: int = 14400
     # Whether who may not enter without the host waits to be admitted.
     waiting_room: bool = True
+    # Whether a recording stops for a newcomer who has not agreed, instead of keeping them out.
+    recording_yields: bool = False
     # Before the planned start.
     reminders_s: tuple[int, ...] = (86400, 3600)
     # No message that can wait is sent in these hours of this zone.

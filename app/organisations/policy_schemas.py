@@ -41,6 +41,13 @@ class VisitPolicyIn(In):
     end_empty_after_s = seconds(7 * DAY_S)
     end_forgotten_after_s = seconds(7 * DAY_S)
     waiting_room = Flag(allow_none=True)
+    recording_yields = Flag(
+        allow_none=True,
+        metadata={
+            "description": "Whether a recording stops for a newcomer who has not agreed, instead of"
+            " keeping them out until they have."
+        },
+    )
     reminders_s = fields.List(
         Count(validate=validate.Range(60, LONGEST_REMINDER_S)),
         allow_none=True,
@@ -87,6 +94,7 @@ class VisitPolicyOut(Out):
     end_empty_after_s = fields.Integer()
     end_forgotten_after_s = fields.Integer()
     waiting_room = fields.Boolean()
+    recording_yields = fields.Boolean()
     reminders_s = fields.List(fields.Integer())
 
 
@@ -102,6 +110,7 @@ class PolicyOut(Out):
     end_empty_after_s = fields.Integer(required=True)
     end_forgotten_after_s = fields.Integer(required=True)
     waiting_room = fields.Boolean(required=True)
+    recording_yields = fields.Boolean(required=True)
     reminders_s = fields.List(fields.Integer(), required=True)
     quiet_from = fields.String(required=True)
     quiet_to = fields.String(required=True)

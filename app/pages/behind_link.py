@@ -43,9 +43,11 @@ def _our_hosts() -> set[str]:
     return {request.host, urlsplit(current_services().settings.public_url).netloc}
 
 
-def seated(permission: Permission) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let only people in whose link is good and who have `permission`, limit the transaction to
-    their organisation, and give the view `seat`. Stands inside `transactional`."""
+def seated(
+    permission: Permission | None = None,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Let only people in whose link is good and who have `permission` (None: everybody), limit the
+    transaction to their organisation, and give the view `seat`. Stands inside `transactional`."""
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
@@ -64,13 +66,13 @@ def actor_in(seat: Seat) -> Actor:
     return Actor("participant", str(seat.participant_id))
 
 
-def _seat(db: Session, code: str, permission: Permission) -> Seat:
+def _seat(db: Session, code: str, permission: Permission | None) -> Seat:
     seat = None
     try:
         seat = links.open_seat(db, code)
         early_join_s = current_services().settings.early_join_s
         links.require_valid(seat, seat.barrier(early_join_s=early_join_s, now=now()))
-        if permission not in seat.permissions:
+        if permission is not None and permission not in seat.permissions:
             raise Forbidden("Your part in this session does not allow it.", code="not_permitted")
     except DomainError as error:
         _audit_refusal(seat, error)

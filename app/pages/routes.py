@@ -12,7 +12,7 @@ from app.observability import place_of
 from app.pages import assets
 from app.pages.languages import LANGUAGES, choose
 from app.pages.security import secure
-from app.pages.view import ERROR_STATES, PageView, Visit, notice, welcome
+from app.pages.view import ERROR_STATES, PageView, Visit, consent, notice, welcome
 from app.participants import exchange, links
 from app.web.problems import from_http
 from app.web.services import current_services
@@ -41,6 +41,13 @@ def make_blueprint(find_visit: Callable[[str], Visit] = visit_in_database) -> Bl
         visit = find_visit(code)
         language, stream_url = _language(visit.locale), current_services().settings.stream_url
         return _page(welcome(visit, language=language, stream_url=stream_url, now=clock.utc_now()))
+
+    @pages.get("/j/<code>/consent")
+    def ask(code: str) -> Response:
+        """Ask only whether this person may be recorded: for who is in the call elsewhere."""
+        visit = find_visit(code)
+        language, stream_url = _language(visit.locale), current_services().settings.stream_url
+        return _page(consent(visit, language=language, stream_url=stream_url, now=clock.utc_now()))
 
     @pages.get("/assets/<version>/<path:name>")
     def asset(version: str, name: str) -> Response:

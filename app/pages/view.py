@@ -19,7 +19,8 @@ ROLE_KEYS: Mapping[str, str] = {
 }
 # Every state a page can be in; `state.<name>.title` and `.text` exist for each in every catalogue.
 STATES = (
-    "too-early", "waiting", "queue", "denied", "devices", "devices-refused", "connecting", "left",
+    "consent", "consent-wait", "consent-said", "too-early", "waiting", "queue", "denied",
+    "devices", "devices-refused", "connecting", "left",
     "ended", "cancelled", "removed", "link-expired", "link-revoked", "link-unknown",
     "room-full", "already-connected", "replaced", "unreachable", "unsupported", "failed",
 )  # fmt: skip
@@ -61,6 +62,8 @@ class Visit(Protocol):
     def reason(self) -> str: ...
     @property
     def others(self) -> list[tuple[str, str]]: ...
+    @property
+    def is_asked(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,13 @@ def welcome(visit: Visit, *, language: str, stream_url: str, now: datetime) -> P
     )
 
 
+def consent(visit: Visit, *, language: str, stream_url: str, now: datetime) -> PageView:
+    """Return the page that only asks whether this person may be recorded; where it is over for
+    them, the page says that."""
+    page = welcome(visit, language=language, stream_url=stream_url, now=now)
+    return replace(page, state="consent") if page.me is not None else page
+
+
 def notice(state: str, *, language: str) -> PageView:
     """Return a page that only says something: a dead link, or a fault of ours."""
     return PageView(
@@ -145,6 +155,8 @@ def _data(visit: Visit, me: Person, stream_url: str, now: datetime) -> dict[str,
         # Where changes are pushed from; empty: the page asks.
         "streamUrl": stream_url,
         "letInBy": _lets_in(visit),
+        # Whether they are asked first if they may be recorded.
+        "isAsked": visit.is_asked,
         # The phone's clock may be wrong; the countdown runs on ours.
         "now": _iso(now),
     }

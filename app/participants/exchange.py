@@ -54,6 +54,12 @@ def state(services: Services, code: str, *, address: str, now: datetime) -> dict
         "may_enter": not reason,
         "reason": reason,
         "waiting": place and place.shown(),
+        "recording": {
+            "state": seat.recording_state,
+            "reason": seat.recording_reason,
+            "consent": seat.consent,
+            "is_asked": seat.is_asked,
+        },
         "message": message,
     }
 
@@ -122,6 +128,7 @@ def _ready(seat: Seat, token: JitsiToken, settings: Settings) -> dict[str, Any]:
             "domain": settings.jitsi_xmpp_domain,
             "muc": settings.jitsi_muc_domain,
             "focus": settings.jitsi_focus_domain,
+            "hidden": settings.jitsi_hidden_domain,
             "websocket_url": settings.jitsi_websocket_url,
         },
         "links": meeting_links(seat, token, settings),

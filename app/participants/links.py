@@ -46,6 +46,8 @@ class LinkView:
     may_enter: bool
     reason: str
     others: list[tuple[str, str]]
+    # Whether they should be asked first if they may be recorded.
+    is_asked: bool = False
 
 
 def create_link(
@@ -207,6 +209,7 @@ def resolve(db: Session, code: str, *, early_join_s: int, now: datetime) -> Link
         reason=reason,
         # Whoever is out for good is not told who else is in.
         others=[] if reason in FINAL else _others(db, seat),
+        is_asked=seat.is_asked,
     )
 
 

@@ -8,13 +8,15 @@ import phonenumbers
 from marshmallow import ValidationError, fields, validate
 
 from app.participants.permissions import Permission, Role
+from app.recordings.states import State as RecordingState
 from app.sessions.schemas import SessionOut
 from app.sessions.states import State
 from app.web.schemas import ONE_LINE, Flag, In, Moment, Out, PageIn, PageOut, Text, Whole
 
 LOCALES = ("en", "de", "fr")
 ROLES = [str(role) for role in Role]
-REASONS_TO_WAIT = ("too-early", "not-admitted", "waiting-for-host")
+REASONS_TO_WAIT = ("too-early", "not-admitted", "consent-missing", "waiting-for-host")
+CONSENTS = ("missing", "given", "refused", "withdrawn")
 STATES = ("invited", "joined", "left", "removed")
 # RFC 5321 allows control characters in quotes; no mail server takes them.
 EMAIL = [validate.Length(max=254), ONE_LINE]
@@ -174,6 +176,9 @@ class MeetingOut(Out):
     domain = fields.String(required=True)
     muc = fields.String(required=True)
     focus = fields.String(required=True)
+    hidden = fields.String(
+        required=True, metadata={"description": "Whose participants are recorders, not people."}
+    )
     websocket_url = fields.String(required=True)
 
 
@@ -214,6 +219,23 @@ class EntryOut(Out):
     )
 
 
+class RecordedOut(Out):
+    """How this person stands to being recorded."""
+
+    state = fields.String(
+        required=True,
+        validate=validate.OneOf(["", *RecordingState]),
+        metadata={"description": "Of the session's newest recording; empty without one."},
+    )
+    reason = fields.String(
+        required=True, allow_none=True, metadata={"description": "Why it stands there."}
+    )
+    consent = fields.String(required=True, validate=validate.OneOf(CONSENTS))
+    is_asked = fields.Boolean(
+        required=True, metadata={"description": "They should be asked now, and have not answered."}
+    )
+
+
 class DoorOut(Out):
     """Whether the person behind a link may enter now; `reason` is empty when so."""
 
@@ -222,6 +244,7 @@ class DoorOut(Out):
     may_enter = fields.Boolean(required=True)
     reason = fields.String(required=True)
     waiting = fields.Nested(PlaceOut, required=True, allow_none=True)
+    recording = fields.Nested(RecordedOut, required=True)
     message = fields.String(
         required=True,
         allow_none=True,

@@ -10,8 +10,10 @@ from functools import cached_property
 from hashlib import sha256
 from uuid import UUID
 
+from app.consents import texts
 from app.db.engine import Runner, run
 from app.participants.permissions import Permission, effective
+from app.recordings.states import LIVE, RUNNING
 
 BY_CODE = "SELECT * FROM teleconference.seat_by_code(%s)"
 BY_LINK = "SELECT * FROM teleconference.seat_by_link(%s, %s)"
@@ -46,6 +48,16 @@ class Seat:
     waiting_room: bool = False
     # What was decided about this person in the waiting room; '' when they never came to it.
     admission: str = ""
+    # Whether the session plans to be recorded, and the person's last word on it.
+    recording: str = "none"
+    consent_act: str | None = None
+    consent_language: str | None = None
+    consent_sha256: str | None = None
+    # Of the organisation's newest text in that language; None: it has none of its own.
+    own_text_sha256: str | None = None
+    # Of the session's newest recording, and why it stands there; '' without one.
+    recording_state: str = ""
+    recording_reason: str | None = None
 
     @cached_property
     def permissions(self) -> frozenset[Permission]:
@@ -55,6 +67,13 @@ class Seat:
             kind=self.session_kind,
             organisation=self.organisation_permissions,
             participant=self.participant_permissions,
+        )
+
+    @property
+    def consent(self) -> str:
+        """Their word on being recorded: `given`, `refused`, `withdrawn` or `missing`."""
+        return texts.standing(
+            self.consent_act, self.consent_language, self.consent_sha256, self.own_text_sha256
         )
 
     @property
@@ -87,7 +106,24 @@ class Seat:
         opens_at = self.opens_at(early_join_s)
         if self.session_state == "scheduled" and opens_at is not None and now < opens_at:
             return "too-early"
-        return self.waiting_barrier
+        return self.last_barrier
+
+    @property
+    def last_barrier(self) -> str:
+        """What people in the session have against this person coming in, or ''."""
+        return self.waiting_barrier or self.consent_barrier
+
+    @property
+    def consent_barrier(self) -> str:
+        """Who has not agreed does not come in where a recorder is; not even a host."""
+        is_recorded = self.recording_state in RUNNING
+        return "consent-missing" if is_recorded and self.consent != "given" else ""
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether this person is to be asked if they may be recorded, and has not answered yet."""
+        is_wanted = self.recording == "planned" or self.recording_state in LIVE
+        return is_wanted and self.consent == "missing"
 
     @property
     def waiting_barrier(self) -> str:

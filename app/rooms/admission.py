@@ -14,8 +14,10 @@ from app.db.engine import Runner, run
 from app.participants import waiting
 from app.participants.permissions import Permission
 from app.participants.seats import Seat, seat_by_link
+from app.rooms import orders, recorders
 from app.rooms.schemas import Question
 from app.services import Services
+from app.sessions import service as sessions
 from app.sessions.states import State
 
 # What a client without pages of its own is shown; ours have their own words for the codes.
@@ -31,6 +33,7 @@ TEXTS = {
     "too-early": "This session is not open yet.",
     "not-admitted": "Please wait until you are let in.",
     "denied": "You were not let into this session.",
+    "consent-missing": "This session is being recorded. Open your personal link and answer first.",
 }
 HAS_BEEN_INSIDE = ("joined", "left")
 ROOM = "SELECT true FROM teleconference.sessions WHERE room_name = %s"
@@ -53,8 +56,11 @@ def decide(services: Services, question: Question, *, now: datetime) -> dict[str
         if seat is not None and code == "not-admitted":
             # No refusal: they have come to the waiting room, which tells of it by itself.
             waiting.attend(db, services.database, seat, now=now)
-        else:
+        elif code != "consent-missing" or question.stage == "conference":
+            # In the lobby it is asked again and again.
             _refuse(db, services, question, seat, code=code, now=now)
+        if seat is not None and code == "consent-missing":
+            _yield_to(services, seat, now)
         return {"allow": False, "code": code, "text": TEXTS[code]}
 
 
@@ -75,8 +81,19 @@ def _barrier(seat: Seat | None, question: Question, early_join_s: int, now: date
     # hour: a lost network at the wrong moment must not end a long consultation. Revoking the link
     # or removing the person does end it, because somebody decided that.
     if barrier == "link-expired" and _is_coming_back(seat):
-        return seat.waiting_barrier
+        return seat.last_barrier
     return barrier
+
+
+def _yield_to(services: Services, seat: Seat, now: datetime) -> None:
+    """Stop the recording for a newcomer, where the organisation wants that; they ask again."""
+    with services.database.begin(seat.organisation_id) as db:
+        session = sessions.lock(
+            db, organisation_id=seat.organisation_id, session_id=seat.session_id
+        )
+        order = recorders.yield_to(db, session, participant_id=seat.participant_id, now=now)
+    if order is not None:
+        orders.carry_out(services, order, now=now)
 
 
 def _is_coming_back(seat: Seat) -> bool:

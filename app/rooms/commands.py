@@ -42,9 +42,10 @@ MOST_ATTEMPTS = 60  # most of an hour, counting only attempts while a gateway li
 KEPT_AFTER_END = timedelta(hours=1)
 SWEEP_AT_ONCE = 20
 # Somebody may be in a room who must not be; the others can wait.
-URGENT = ("kick", "deny", "end")
-# Said of a moment: a minute later people may have good reason to be heard.
-OF_A_MOMENT = ("mute", "unmute")
+URGENT = ("kick", "deny", "end", "record_stop")
+# Said of a moment: a minute later people may have good reason to be heard, and a recording that is
+# still wanted is ordered anew.
+OF_A_MOMENT = ("mute", "unmute", "record_start")
 A_MOMENT = timedelta(seconds=30)
 
 

@@ -10,10 +10,11 @@ from marshmallow import ValidationError
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.rooms import deeds
+from app.rooms import deeds, recorders
 from app.rooms.deeds import Opened
 from app.rooms.models import RoomEvent
 from app.rooms.news import Interrupted, LeftLobby, Refused, tell_all
+from app.rooms.recorders import RoomGone
 from app.rooms.register import SAME_MOMENT, Register, Stay, people_in, rooms_left_open
 from app.rooms.schemas import Fact, FactIn
 from app.sessions.states import OVER
@@ -127,7 +128,7 @@ def _on_refused(register: Register, fact: Fact, source: str) -> None:
 def _on_created(register: Register, fact: Fact, source: str) -> None:
     """A room that is made anew, after a restart of Prosody, knows nothing of what was decided."""
     if room := register.rooms.get(fact.room):
-        register.news.append(Opened(room))
+        register.news += [RoomGone(room), Opened(room)]
 
 
 def _on_lobby_left(register: Register, fact: Fact, source: str) -> None:
@@ -144,6 +145,8 @@ def _on_destroyed(register: Register, fact: Fact, source: str) -> None:
         if is_here and not _is_later(stay, fact):
             register.leave(stay, at=fact.at, reason="ended")
             interrupt(register, stay)
+    if room:
+        register.news.append(RoomGone(room))
 
 
 def _on_started(register: Register, fact: Fact, source: str) -> None:
@@ -152,6 +155,7 @@ def _on_started(register: Register, fact: Fact, source: str) -> None:
         if stay.source != source:
             register.leave(stay, at=fact.at, reason="disconnected")
             interrupt(register, stay)
+    register.news += [RoomGone(room) for room in register.rooms.values()]
 
 
 def interrupt(register: Register, stay: Stay) -> None:
@@ -185,5 +189,6 @@ HANDLERS: dict[str, Callable[[Register, Fact, str], None]] = {
     "participant.left": _on_left,
     "participant.refused": _on_refused,
     **deeds.HANDLERS,
+    **recorders.HANDLERS,
     "lobby.left": _on_lobby_left,
 }

@@ -87,6 +87,9 @@ class Fact:
     by: UUID | None = None
     media: str = ""
     on: bool = False
+    # Of a recording: where it stands, and Jitsi's name of it.
+    status: str = ""
+    reference: str = ""
 
 
 class FactIn(RoomSchema):
@@ -105,6 +108,8 @@ class FactIn(RoomSchema):
     by = LooseUuid(allow_none=True)
     media = fields.String(validate=validate.OneOf(["audio", "video", "desktop"]))
     on = fields.Boolean()
+    status = fields.String(validate=validate.OneOf(["pending", "on", "off", "refused"]))
+    reference = Word()
 
     @post_load
     def _make(self, data: dict[str, Any], **kwargs: Any) -> Fact:

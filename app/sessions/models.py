@@ -17,6 +17,7 @@ class CareSession(Base):
         CheckConstraint("kind IN ('consultation', 'emergency')", name="kind"),
         CheckConstraint("state IN ('scheduled', 'active', 'ended', 'cancelled')", name="state"),
         CheckConstraint("capacity BETWEEN 1 AND 100", name="capacity"),
+        CheckConstraint("recording IN ('none', 'planned')", name="recording"),
         CheckConstraint("planned_end > planned_start", name="plan_in_order"),
         Index("ix_sessions_page", "organisation_id", "created_at", "id"),
         Index("ix_sessions_reference", "organisation_id", "reference"),
@@ -52,6 +53,8 @@ class CareSession(Base):
     visit_type: Mapped[str | None]
     # Whether somebody who may not enter without a host waits until a moderator admits them.
     waiting_room: Mapped[bool] = mapped_column(server_default=true())
+    # Whether everybody is asked on the way in if they may be recorded.
+    recording: Mapped[str] = mapped_column(server_default="none")
     planned_start: Mapped[datetime | None]
     planned_end: Mapped[datetime | None]
     started_at: Mapped[datetime | None]

@@ -7,6 +7,11 @@ from app.web.schemas import Count, Flag, In, Moment, Out, PageIn, PageOut, Text
 
 KINDS = ("consultation", "emergency")
 MAX_CAPACITY = 100
+RECORDINGS = ("none", "planned")
+RECORDING_MEANS = (
+    "`planned`: everybody is asked on the way in whether they may be recorded. Without it they are"
+    " asked when somebody wants to record."
+)
 WAITING_ROOM_MEANS = (
     "Who may not enter without a host waits until a moderator admits them. Otherwise they come in"
     " as soon as a host is there."
@@ -25,6 +30,11 @@ class SessionIn(In):
             "description": f"{WAITING_ROOM_MEANS} Left out, the organisation's policy decides."
         }
     )
+    recording = fields.String(
+        load_default="none",
+        validate=validate.OneOf(RECORDINGS),
+        metadata={"description": RECORDING_MEANS},
+    )
     reference = Text(
         load_default=None,
         allow_none=True,
@@ -40,6 +50,9 @@ class SessionPatch(In):
     planned_end = Moment(allow_none=True)
     capacity = Count(validate=validate.Range(1, MAX_CAPACITY))
     waiting_room = Flag(metadata={"description": WAITING_ROOM_MEANS})
+    recording = fields.String(
+        validate=validate.OneOf(RECORDINGS), metadata={"description": RECORDING_MEANS}
+    )
     reference = Text(allow_none=True, longest=64)
 
 
@@ -53,6 +66,7 @@ class SessionOut(Out):
     room_name = fields.String(required=True)
     capacity = fields.Integer(required=True)
     waiting_room = fields.Boolean(required=True)
+    recording = fields.String(required=True, validate=validate.OneOf(RECORDINGS))
     planned_start = Moment(allow_none=True)
     planned_end = Moment(allow_none=True)
     started_at = Moment(allow_none=True)

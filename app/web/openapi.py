@@ -22,6 +22,8 @@ TAGS = {
     "participants": "People in a session, and their links",
     "waiting": "Who waits to be let in",
     "moderation": "What is done to people in a running call",
+    "consents": "What people agreed to, and with which text",
+    "recordings": "Recordings, with everybody's consent",
     "attendance": "Who was in the room",
     "emergencies": "Entering an emergency uninvited",
     "appointments": "What is planned, and how it went",
@@ -44,6 +46,8 @@ PLACES = (
     ("/sessions/*/messages", "moderation"),
     ("/sessions/*/av-moderation", "moderation"),
     ("/sessions/*/waiting", "waiting"),
+    ("/sessions/*/consents", "consents"),
+    ("/sessions/*/recordings", "recordings"),
     ("/sessions/*/attendance", "attendance"),
     ("/sessions/*/emergency-entries", "emergencies"),
     ("/sessions/*/notifications", "notifications"),
@@ -51,6 +55,8 @@ PLACES = (
     ("/emergency-entries", "emergencies"),
     ("/appointments", "appointments"),
     ("/visits", "visits"),
+    ("/consent-texts", "consents"),
+    ("/recordings", "recordings"),
     ("/webhooks", "webhooks"),
     ("/events", "events"),
     ("/organisation", "organisation"),
@@ -62,7 +68,7 @@ PLACES = (
     ("/", "sign-in"),
 )
 # Blueprints behind a personal link that repeat operations of the API.
-OF_A_PAGE = ("controls", "page-waiting")
+OF_A_PAGE = ("controls", "page-waiting", "page-consents")
 _ID = re.compile(r"{\w+}")
 DESCRIPTION = """Consultations over a hospital's own Jitsi Meet.
 

@@ -8,7 +8,7 @@ local function with(...)
 end
 
 describe("rights.against_message", function ()
-	for _, name in ipairs({ "body", "html" }) do
+	for _, name in ipairs({ "body", "html", "reactions" }) do
 		it("lets only who may chat send a " .. name, function ()
 			assert.is_nil(rights.against_message(with(name), { chat = true }, "participant"));
 			assert.equal("chat-not-allowed", rights.against_message(with("x", name), { moderate = true }, "moderator"));

@@ -70,6 +70,8 @@ local ARGUMENTS = {
 	unmute = { room = is_room; media = is_device; participant_id = is_text };
 	av_moderation = { room = is_room; audio = is_boolean; video = is_boolean; audio_allowed = optional(are_ids);
 		video_allowed = optional(are_ids) };
+	record_start = { room = is_room; recording_id = is_text };
+	record_stop = { room = is_room; recording_id = is_text };
 	rooms = {};
 };
 

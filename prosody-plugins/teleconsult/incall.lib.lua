@@ -1,6 +1,8 @@
 -- What a client asks for inside a call beyond talking and writing, and whose it is. A Jitsi client shows a button or not;
 -- this is what holds when it shows one too many. Source of the stanzas: docs/stand-ins.md. Pure.
 
+local jibri = module:require "teleconsult/jibri";
+
 local incall = {};
 
 -- act = { the permission it takes (false: nobody has it), the refusal code }
@@ -15,6 +17,7 @@ local ACTS = {
 	["screen"] = { "share_screen", "screen-not-allowed" };
 	["files"] = { "share_files", "files-not-allowed" };
 	["recording"] = { "request_recording", "recording-not-allowed" };
+	["broadcast"] = { false, "not-offered" };
 	["telephone"] = { false, "not-offered" };
 	["transcription"] = { false, "not-offered" };
 };
@@ -54,7 +57,7 @@ function incall.of_iq(iq)
 	if not child or iq.attr.type == "result" or iq.attr.type == "error" then return nil; end
 	local xmlns = child.attr.xmlns or "";
 	if incall.muted_medium(child) then return "mute"; end
-	if child.name == "jibri" then return "recording"; end
+	if child.name == "jibri" then return jibri.leaves_the_house(child) and "broadcast" or "recording"; end
 	if xmlns:match("^urn:xmpp:rayo:") then return "telephone"; end
 	if child.name == "jingle" and has_screen(child, DEEPEST) then return "screen"; end
 	return nil;

@@ -1,6 +1,8 @@
 -- Who is in a lobby room: people who wait, each alone as far as they can tell, and moderators who look after them. Pure.
 -- The state is a plain table kept on the room, so that it outlives a reload of the module.
 
+local refusal = module:require "teleconsult/refusal";
+
 local lobby = {};
 
 -- From being told to wait until the client has entered the lobby.
@@ -13,7 +15,7 @@ end
 -- Was this connection told by the service that it has to wait for this room, just now?
 -- answer: the one to its last question (see service.lib), or nil
 function lobby.has_knocked(answer, room_jid, token_id, now)
-	return answer ~= nil and answer.code == "not-admitted" and answer.room == room_jid
+	return answer ~= nil and refusal.may_wait(answer.code) and answer.room == room_jid
 		and answer.token_id == token_id and now - answer.at < lobby.KNOCK_TTL;
 end
 

@@ -76,6 +76,14 @@ function person.system_check(admins, hidden_domain, split)
 	end
 end
 
+-- The recorder among them.
+function person.recorder_check(hidden_domain, split)
+	return function (jid)
+		local _, host = split(jid);
+		return hidden_domain ~= nil and host == hidden_domain;
+	end
+end
+
 -- Rooms in which Jicofo tests the bridges.
 function person.is_health_check(node)
 	return node ~= nil and node:sub(1, 21) == "__jicofo-health-check";

@@ -11,9 +11,12 @@ local LONGEST_TEXT = 200; -- bytes of a sentence from outside
 
 -- code = { sentence, number shown by Jitsi's web app for a refused conference request }
 local KNOWN = {
+	["already-recording"] = { "This session is being recorded already.", 409 };
 	["already-connected"] = { "This link is already in use on another connection.", 409 };
 	["banned"] = { "You were removed from this room.", 403 };
 	["chat-not-allowed"] = { "You may not write in this session.", 403 };
+	["consent-missing"] = { "Not everybody has agreed to be recorded.", 403 };
+	["consent-refused"] = { "Somebody did not agree to be recorded.", 403 };
 	["denied"] = { "You were not let into this session.", 403 };
 	["end-not-allowed"] = { "You may not end this session.", 403 };
 	["files-not-allowed"] = { "You may not share files in this session.", 403 };
@@ -26,6 +29,7 @@ local KNOWN = {
 	["not-gateway"] = { "Only the service itself gives this command.", 403 };
 	["not-moderator"] = { "Only who moderates this room may do this.", 403 };
 	["not-offered"] = { "This is not offered here.", 403 };
+	["not-requested"] = { "Nobody asked for this recording.", 409 };
 	["not-waiting"] = { "This person does not wait.", 404 };
 	["no-token"] = { "A token of this service is needed.", 401 };
 	["recording-not-allowed"] = { "You may not ask for a recording of this session.", 403 };
@@ -64,9 +68,16 @@ local function to_the_lobby(st, stanza, code, sentence, room_jid, lobby_jid)
 	return reply;
 end
 
+-- Whom another answer may come for a while later.
+local WAITS = { ["not-admitted"] = true; ["consent-missing"] = true };
+
+function refusal.may_wait(code)
+	return WAITS[code] == true;
+end
+
 -- lobby_jid: nil without a lobby
 function refusal.presence(st, stanza, code, sentence, room_jid, lobby_jid)
-	if code == "not-admitted" and lobby_jid then return to_the_lobby(st, stanza, code, sentence, room_jid, lobby_jid); end
+	if refusal.may_wait(code) and lobby_jid then return to_the_lobby(st, stanza, code, sentence, room_jid, lobby_jid); end
 	local condition = CONDITIONS[code] or "not-allowed";
 	return st.error_reply(stanza, "cancel", condition, refusal.text(code, sentence), room_jid);
 end

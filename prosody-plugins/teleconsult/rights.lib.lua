@@ -2,8 +2,8 @@
 
 local rights = {};
 
--- By name alone: Jitsi clients show a <body> or <subject> of whatever namespace.
-local CHAT = { body = true; html = true };
+-- By name alone: Jitsi clients show a <body> or <subject> of whatever namespace. A reaction (XEP-0444) is a word, too.
+local CHAT = { body = true; html = true; reactions = true };
 
 -- Nil, or why this message is refused and what it tried. What Jitsi clients tell each other beside the chat (json-message) always passes.
 -- permissions: of the policy; role: in the room, where a moderator may have made another one

@@ -118,6 +118,7 @@ local service = {
 		module:get_option_string("teleconsult_hidden_domain"),
 		jid.split
 	);
+	is_recorder = person.recorder_check(module:get_option_string("teleconsult_hidden_domain"), jid.split);
 	shapes = events.new({ uuid = uuid.generate; now = time.now; next_seq = occupancy.next_seq });
 };
 
@@ -139,9 +140,20 @@ function service.wait_for(start)
 	return table.unpack(result, 1, result.n);
 end
 
-local function without_api(who, node, reason)
+-- While a room is recorded only those may come back without the service's word who had agreed.
+local function is_recorded_without(who, room_jid)
+	local host = prosody.hosts[service.state.muc_host];
+	local room = host and host.modules.muc and host.modules.muc.get_room_from_jid(room_jid);
+	local occupants = room and room.teleconsult;
+	return occupants ~= nil and occupants.recording ~= nil and not occupants.agreed[who.participant_id];
+end
+
+local function without_api(who, room_jid, reason)
+	local node = jid.node(room_jid);
 	module:log("warn", "no admission answer for room %s: %s", node, reason);
-	if when_down == "closed" then return { allow = false; code = "unavailable"; is_local = true }; end
+	if when_down == "closed" or is_recorded_without(who, room_jid) then
+		return { allow = false; code = "unavailable"; is_local = true };
+	end
 	local policy = admission.from_token(who, node, os.time(), capacity);
 	if service.state.ended:get(node) then policy = { allow = false; code = "session-ended" }; end
 	if service.state.kept_out:get(who.participant_id) then policy = { allow = false; code = "unavailable" }; end
@@ -155,7 +167,7 @@ local function is_banned(who)
 	return bans ~= nil and bans:holds(who.participant_id);
 end
 
-local WAITS = { ["not-admitted"] = true; ["denied"] = true };
+local WAITS = { ["not-admitted"] = true; ["denied"] = true; ["consent-missing"] = true };
 
 local function question(stage, who, node)
 	return {
@@ -177,7 +189,7 @@ function service.ask(stage, who, room_jid)
 		service.state.ended:set(node, nil);
 	end
 	if policy then service.state.kept_out:set(who.participant_id, WAITS[policy.code]); end
-	policy = policy or without_api(who, node, reason or "malformed");
+	policy = policy or without_api(who, room_jid, reason or "malformed");
 	if policy.allow and is_banned(who) then policy = { allow = false; code = "banned"; is_local = true }; end
 	policy.generation, policy.at = generation, time.monotonic();
 	policy.room, policy.token_id = room_jid, who.token_id;

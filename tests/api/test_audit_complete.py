@@ -19,6 +19,7 @@ from schemathesis.generation import GenerationMode
 
 from app.adapters.memory import MemoryRooms
 from app.clock import utc_now
+from app.consents.texts import RECORDING, ours
 from app.factory import create_app
 from app.services import Services
 from app.sessions.schemas import MAX_CAPACITY
@@ -32,6 +33,7 @@ from tests.api.prosody import ADMISSION, EVENTS, Prosody, invite
 from tests.api.records import audit_of, code_of, events_of
 from tests.api.signed_in import sign_staff_in
 
+TEXT = ours(RECORDING, "en")
 WRITING = {"post", "put", "patch", "delete"}
 PATHS: dict[str, dict[str, Any]] = document.DOCUMENT["paths"]
 WRITES = sorted(
@@ -163,6 +165,14 @@ def delivered(hospital: Hospital, services: Services) -> dict[str, str]:
     return {"webhook_id": hook, "delivery_id": row["id"]}
 
 
+def recorded(hospital: Hospital, services: Services) -> dict[str, str]:
+    """Somebody is inside who has not been asked, and a recording waits for their word."""
+    place = call_going_on(hospital, services)
+    path = f"/sessions/{place['session_id']}/recordings"
+    made = hospital.post(path, json={"ask_first": True}).get_json()
+    return {**place, "recording_id": made["id"]}
+
+
 # What stands in the path, where something that merely exists is not enough for success.
 PLACES: dict[str, Callable[[Hospital, Services], dict[str, str]]] = {
     "POST /sessions/{session_id}/start": planned,
@@ -178,6 +188,11 @@ PLACES: dict[str, Callable[[Hospital, Services], dict[str, str]]] = {
     "POST /j/{code}/waiting/{participant_id}/admit": queue,
     "POST /j/{code}/waiting/{participant_id}/deny": queue,
     "POST /j/{code}/waiting/admit-next": queue,
+    "POST /sessions/{session_id}/recordings": call_going_on,
+    "POST /recordings/{recording_id}/stop": recorded,
+    "POST /sessions/{session_id}/consents": call_going_on,
+    "POST /j/{code}/consents": doctors_link,
+    "POST /j/{code}/controls/stop-recording": recorded,
     "POST /visits/{appointment_id}/end": visit,
     "POST /webhooks/{webhook_id}/resume": paused,
     "POST /webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver": delivered,
@@ -192,6 +207,7 @@ PLACES: dict[str, Callable[[Hospital, Services], dict[str, str]]] = {
             "av-moderation",
             "message",
             "end",
+            "record",
         )
     },
 }
@@ -217,6 +233,10 @@ def prepare(case: Any, operation: str, hospital: Hospital, services: Services) -
         case.path_parameters.update(place)
         if isinstance(case.body, dict) and "participant_id" in {*case.body, *named_in(operation)}:
             case.body["participant_id"] = place["participant_id"]
+    if operation.endswith("/consents"):
+        case.body |= {"act": "given", "text_sha256": TEXT.sha256}
+    if operation.endswith(("/recordings", "/record")):
+        case.body = {"ask_first": True}
     if operation.endswith("/av-moderation"):  # off is what it is
         case.body = {**case.body, "audio": True, "audio_allowed": [], "video_allowed": []}
     if operation == "POST /oauth/token":
@@ -285,6 +305,15 @@ def let_in_by_stranger(hospital: Hospital, services: Services, prosody: Prosody)
     assert prosody.post("/internal/rooms/waiting", body).get_json()["done"] is False
 
 
+def record(hospital: Hospital, services: Services, prosody: Prosody) -> None:
+    """A client asks for a recorder whose person may not."""
+    place = call_going_on(hospital, services)
+    room = hospital.get(f"/sessions/{place['session_id']}").get_json()["room_name"]
+    asked = {"room": room, "actor_id": place["participant_id"], "occupants": [None]}
+    answer = prosody.post("/internal/rooms/recording", orjson.dumps(asked)).get_json()
+    assert answer["code"] == "recording-not-allowed"
+
+
 def leave(hospital: Hospital, services: Services, _prosody: Prosody) -> None:
     """Staff signs out."""
     client = hospital.app.test_client()
@@ -296,6 +325,7 @@ def leave(hospital: Hospital, services: Services, _prosody: Prosody) -> None:
 # What is no part of the API's document: pages and Prosody.
 UNDOCUMENTED: dict[str, tuple[Doing, str]] = {
     "POST /staff/sign-out": (leave, "staff.signed_out"),
+    "POST /internal/rooms/recording": (record, "recording.refused"),
     "POST /internal/rooms/waiting": (let_in_by_stranger, "room.act_refused"),
     f"POST {EVENTS}": (join, "participant.joined"),
     f"POST {ADMISSION}": (knock, "room.entry_refused"),

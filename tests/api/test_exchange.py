@@ -185,7 +185,8 @@ class TestState:
         guest = alice.invite(session["id"])
         path = f"/j/{code_of(guest)}/state"
         state: dict[str, Any] = {"session_state": "active", "participant_state": "invited"}
-        state |= {"waiting": None, "message": None}
+        nothing = {"state": "", "reason": None, "consent": "missing", "is_asked": False}
+        state |= {"waiting": None, "message": None, "recording": nothing}
         waiting = {**state, "may_enter": False, "reason": "waiting-for-host"}
         assert app.test_client().get(path).get_json() == waiting
         prosody.tell(invite(services, alice, session, "nurse").joined())

@@ -44,6 +44,7 @@ def test_whoever_decides_nothing_has_the_defaults(alice: Hospital) -> None:
         "end_empty_after_s": 900,
         "end_forgotten_after_s": 14400,
         "waiting_room": True,
+        "recording_yields": False,
         "reminders_s": [86400, 3600],
         "quiet_from": "21:00",
         "quiet_to": "07:00",

@@ -18,6 +18,7 @@ from app.attendance import totals
 from app.clock import utc_now
 from app.localstack.supervisor import LocalStack
 from app.notifications import service as notifications
+from app.recordings import sweep as recordings
 from app.rooms import commands
 from app.services import Services
 from app.visits import reports, sweep
@@ -26,6 +27,7 @@ from tests.api.clinic import make_appointment, with_directory
 from tests.api.hospital import Hospital
 from tests.api.prosody import Prosody
 from tests.api.records import code_of
+from tests.api.test_recordings import Call
 from workers.relay import purge_expired, relay_events
 from workers.sealing import Keeper
 
@@ -33,7 +35,7 @@ GROWING = {
     "sessions", "participants", "links", "attendance", "events", "webhook_deliveries",
     "notifications", "audit_entries", "audit_seals", "appointments", "visits", "visit_reports",
     "waiting", "room_commands", "room_events", "idempotency_keys", "emergency_entries",
-    "staff_sessions", "patients",
+    "staff_sessions", "patients", "recordings", "consents", "consent_texts",
 }  # fmt: skip
 PARTITION = re.compile(r"entries_(\d{4}_\d{2}|default)")
 TOLD = re.compile(r" plan:\n((?:\t.*\n)+)")
@@ -111,7 +113,7 @@ UNFINISHED = {
     "ix_events_unrelayed", "ix_attendance_open", "ix_attendance_one_open_per_connection",
     "ix_attendance_uncounted", "ix_notifications_due", "ix_webhook_deliveries_due",
     "ix_webhook_deliveries_pending", "ix_visit_reports_due", "ix_room_commands_pending",
-    "ix_sessions_due", "ix_participants_removed_until",
+    "ix_sessions_due", "ix_participants_removed_until", "ix_recordings_one_live_per_session",
 }  # fmt: skip
 
 
@@ -149,6 +151,9 @@ def _lists(session: str, person: str, log: str) -> Iterator[str]:
         f"/sessions/{session}/attendance": (),
         f"/sessions/{session}/notifications": (),
         f"/sessions/{session}/waiting": (),
+        f"/sessions/{session}/recordings": (),
+        f"/sessions/{session}/consents": (),
+        "/consent-texts": (),
         "/appointments": ("day=2026-01-01", "status=scheduled", f"provider_id={person}",
                           f"patient_id={person}", f"status=no_show&provider_id={person}",
                           f"status=no_show&patient_id={person}",
@@ -188,6 +193,7 @@ def test_nothing_on_the_way_of_a_visit_reads_a_whole_table(
     visit = f"/visits/{made['id']}"
     assert alice.post(f"{visit}/start", json={}).status_code == 200
     session, doctor, patient = _opened(alice, prosody)
+    _recorded(alice, prosody)
     assert alice.app.test_client().get(f"/j/{code_of(patient)}/state").status_code == 200
     path = f"/sessions/{session['id']}"
     assert alice.post(f"{path}/participants/{doctor['id']}/link", json={}).status_code < 300
@@ -195,6 +201,14 @@ def test_nothing_on_the_way_of_a_visit_reads_a_whole_table(
     assert alice.get(f"{visit}/status").status_code == 200
     assert alice.post(f"{visit}/end", json={"reason": "done"}).status_code == 200
     assert plans.without_index() == []
+
+
+def _recorded(alice: Hospital, prosody: Prosody) -> None:
+    """Ask everybody, agree, begin, and take it back."""
+    call = Call(alice, prosody.services, prosody)
+    call.runs()
+    call.say(call.patient, "withdrawn")
+    call.focus("off")
 
 
 def _opened(
@@ -223,5 +237,6 @@ def test_nothing_that_is_done_again_and_again_reads_a_whole_table(
         purge_expired(db, now=now)
     sweep.sweep(services, now=now)
     commands.sweep(services, now=now)
+    recordings.sweep(services, now=now)
     Keeper(services).work()
     assert plans.without_index() == []

@@ -28,7 +28,8 @@ TABLES = Base.metadata.tables
 OWNED = sorted(name for name, table in TABLES.items() if "organisation_id" in table.columns)
 READ_ONLY = ("clinical.patients", "clinical.providers")
 AUDIT = tuple(f"teleconference.audit_{name}" for name in ("entries", "seals", "checkpoints"))
-INSERT_ONLY = (*AUDIT, "teleconference.room_events")
+CONSENTS = ("teleconference.consents", "teleconference.consent_texts")
+INSERT_ONLY = (*AUDIT, *CONSENTS, "teleconference.room_events")
 
 
 @pytest.fixture
@@ -45,6 +46,10 @@ def furnished(alice: Hospital, services: Services, prosody: Prosody) -> Hospital
     key = {"Idempotency-Key": "k"}
     alice.post("/sessions", json={}, headers=key)
     alice.put(f"/sessions/{session['id']}/av-moderation", json={"audio": True, "video": True})
+    alice.post("/consent-texts", json={"language": "en", "text": "May we?"})
+    alice.post(f"/sessions/{session['id']}/recordings", json={"ask_first": True})
+    link = f"/j/{code_of(other)}/consents?language=en"
+    assert alice.app.test_client().get(link).status_code == 200
     alice.delete(f"/sessions/{session['id']}/participants/{other['id']}")
     emergency = alice.new_session(kind="emergency")
     entry = {"reason": "Siren.", "display_name": "Medic 7"}

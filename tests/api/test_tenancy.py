@@ -17,6 +17,7 @@ from app.services import Services
 from app.web.auth import SCOPES, issue_token
 from tests.api.clinic import appointment_in, make_appointment, with_directory
 from tests.api.hospital import Hospital, admit_hospital
+from tests.api.prosody import Prosody, invite
 from tests.api.records import audit_of
 
 ETAG = {"If-Match": '"1"'}
@@ -27,6 +28,8 @@ A, V = "/appointments/{appointment}", "/visits/{appointment}"
 RESEND = {"participant_id": str(uuid4()), "kind": "invitation"}
 PAST = {"since": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z"}
 E = "/emergency-entries/{entry}"
+R = "/recordings/{recording}"
+CONSENT = {"participant_id": str(uuid4()), "act": "given", "text_sha256": "0" * 64}
 EMERGENCY = {"reason": "Siren.", "display_name": "Medic 7"}
 
 
@@ -78,6 +81,15 @@ OPERATIONS = [
     Operation("POST", f"{S}/waiting/admit-next", "rooms:moderate"),
     Operation("POST", f"{S}/waiting/{{person}}/admit", "rooms:moderate"),
     Operation("POST", f"{S}/waiting/{{person}}/deny", "rooms:moderate", {"message": "x"}),
+    Operation("POST", f"{S}/recordings", "recordings:write", {"ask_first": True}),
+    Operation("GET", f"{S}/recordings", "recordings:read"),
+    Operation("GET", R, "recordings:read"),
+    Operation("POST", f"{R}/stop", "recordings:write"),
+    Operation("GET", f"{S}/consents", "consents:read"),
+    Operation("POST", f"{S}/consents", "consents:write", CONSENT),
+    Operation("GET", f"{S}/consents/fhir", "consents:read"),
+    Operation("GET", "/consent-texts", "organisation:read"),
+    Operation("POST", "/consent-texts", "organisation:manage", {"language": "en", "text": "?"}),
     Operation("POST", f"{S}/participants", "participants:write", PERSON),
     Operation("GET", f"{S}/participants", "participants:read"),
     Operation("DELETE", f"{S}/participants?participant_id={{person}}", "participants:write"),
@@ -125,7 +137,7 @@ OPERATIONS = [
     Operation("GET", f"/audit/export?{SPAN}", "audit:read"),
 ]
 ABOUT_ONE = [operation for operation in OPERATIONS if "{" in operation.path]
-NAMED = ("session", "person", "webhook", "appointment", "entry", "delivery")
+NAMED = ("session", "person", "webhook", "appointment", "entry", "delivery", "recording")
 IDS = {name: str(uuid4()) for name in NAMED}
 # They have no caller with a token, each for its own reason.
 OPEN = {
@@ -135,6 +147,8 @@ OPEN = {
     "POST /j/{code}/token",
     "GET /j/{code}/state",
     "GET /j/{code}/people",
+    "GET /j/{code}/consents",
+    "POST /j/{code}/consents",
     "GET /j/{code}/waiting",
     "POST /j/{code}/waiting/admit-next",
     "POST /j/{code}/waiting/{participant_id}/admit",
@@ -150,6 +164,8 @@ OPEN = {
             "av-moderation",
             "message",
             "end",
+            "record",
+            "stop-recording",
         )
     ),
     "GET /health",
@@ -160,10 +176,13 @@ ME = "GET /staff/me"
 
 
 @pytest.fixture
-def hers(alice: Hospital) -> dict[str, str]:
+def hers(services: Services, alice: Hospital, prosody: Prosody) -> dict[str, str]:
     """Ids of what Alice has."""
     session = alice.new_session()
     person = alice.invite(session["id"])
+    recorded = alice.new_session()
+    assert prosody.tell(invite(services, alice, recorded).joined()) == 1
+    wanted = alice.post(f"/sessions/{recorded['id']}/recordings", json={"ask_first": True})
     hook = alice.post("/webhooks", json=HOOK)
     assert hook.status_code == 201, hook.text
     made = make_appointment(with_directory(alice))
@@ -176,6 +195,7 @@ def hers(alice: Hospital) -> dict[str, str]:
         "appointment": made["id"],
         "entry": entered["entry"]["id"],
         "delivery": str(uuid4()),
+        "recording": wanted.get_json()["id"],
     }
 
 
@@ -198,6 +218,7 @@ def test_the_table_above_holds_every_operation(app: Flask) -> None:
         "appointment": "{appointment_id}",
         "entry": "{entry_id}",
         "delivery": "{delivery_id}",
+        "recording": "{recording_id}",
     }
     tabled = {str(o).partition("?")[0].format(**names): o.scope for o in OPERATIONS}
     assert set(found) == {*tabled, *OPEN, ME}

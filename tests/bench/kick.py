@@ -188,5 +188,5 @@ async def _focus(lab: Lab) -> AsyncIterator[Focus]:
         while not connected.exists():
             await asyncio.sleep(0.02)
     yield focus
-    focus.end()
+    await focus.end()
     await asyncio.wait_for(focus.disconnected, 2)

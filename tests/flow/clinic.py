@@ -69,10 +69,12 @@ class Clinic:
         """The key that signs real tokens."""
         return self.services.keys.signer(utc_now())
 
-    def guest(self, role: str = "doctor", session: dict[str, Any] | None = None) -> Guest:
+    def guest(
+        self, role: str = "doctor", session: dict[str, Any] | None = None, **body: Any
+    ) -> Guest:
         """Invite somebody, to a new open session unless one is named."""
         session = session or self.hospital.session()
-        row = self.hospital.invite(session, role)
+        row = self.hospital.invite(session, role, **body)
         code = row["link"].rsplit("/", 1)[1]
         return Guest(row["id"], session, code, self.token(code))
 
@@ -95,6 +97,12 @@ class Clinic:
         answer = self.hospital.call(method, path, **options)
         assert answer.ok, answer.text
         return answer
+
+    def answer(self, guest: Guest, body: dict[str, str]) -> None:
+        """Let a person answer what their page asks them."""
+        url = f"{self.stack.api_url}/j/{guest.code}/consents"
+        answer = requests.post(url, json=body, timeout=10)
+        assert answer.ok, answer.text
 
     def remove(self, guest: Guest) -> None:
         """Remove a person for good."""

@@ -93,6 +93,10 @@ def fixed(content: str) -> Callable[[str, str], str]:
     return lambda _room, _nick: content
 
 
+def jibri(attributes: str) -> str:
+    return f'<jibri xmlns="http://jitsi.org/protocol/jibri" {attributes}/>'
+
+
 SCREEN = (
     '<jingle xmlns="urn:xmpp:jingle:1" action="source-add" sid="s"><content name="video">'
     '<description xmlns="urn:xmpp:jingle:apps:rtp:1"><source '
@@ -193,7 +197,35 @@ STANZAS = [
         P.REQUEST_RECORDING,
         "recording-not-allowed",
         "recording",
-        iq(to_focus, fixed('<jibri xmlns="http://jitsi.org/protocol/jibri" action="start"/>')),
+        iq(to_focus, fixed(jibri('action="start"'))),
+    ),
+    xmpp(
+        "stop a recording",
+        P.REQUEST_RECORDING,
+        "recording-not-allowed",
+        "recording",
+        iq(to_focus, fixed(jibri('action="stop"'))),
+    ),
+    xmpp(
+        "record past the room",
+        P.REQUEST_RECORDING,
+        "recording-not-allowed",
+        "recording",
+        iq(lambda _: names.FOCUS_USER, fixed(jibri('action="start" recording_mode="file"'))),
+    ),
+    xmpp(
+        "broadcast",
+        None,
+        "not-offered",
+        "broadcast",
+        iq(to_focus, fixed(jibri('action="start" recording_mode="stream" streamid="key"'))),
+    ),
+    xmpp(
+        "call a telephone bridge by a recorder",
+        None,
+        "not-offered",
+        "broadcast",
+        iq(to_focus, fixed(jibri('action="start" sipaddress="a@b.example"'))),
     ),
     xmpp(
         "share a file",
@@ -252,6 +284,8 @@ PAGE = [
     page("controls/av-moderation", P.MODERATE, lambda _: AV),
     page("controls/message", P.MODERATE, lambda _: {"text": "Hello."}),
     page("controls/moderator", P.MODERATE, lambda one: {"participant_id": one, "moderator": False}),
+    page("controls/record", P.REQUEST_RECORDING, lambda _: {"ask_first": True}),
+    page("controls/stop-recording", P.REQUEST_RECORDING),
     page("controls/remove", P.MODERATE, lambda one: {"participant_id": one}),
     # Last: it succeeds.
     page("controls/end", P.END_SESSION, lambda _: {"reason": "Done."}),

@@ -83,6 +83,11 @@ class LinkService:
     inside: list[tuple[str, str]] = field(default_factory=list)
     done: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     refuses: bool = False
+    # How the recording stands, and this person to it; and what they answered, where.
+    recording: tuple[str, str | None] = ("", None)
+    consent: str = "missing"
+    is_asked: bool = False
+    answers: list[tuple[str, str]] = field(default_factory=list)
     permissions: list[str] = field(default_factory=lambda: ["share_screen"])
     others: list[tuple[str, str]] = field(default_factory=lambda: [("Dr. Ada Keller", "doctor")])
 
@@ -109,6 +114,7 @@ class LinkService:
             may_enter=not self.reason,
             reason=self.reason,
             others=self.others,
+            is_asked=self.is_asked,
         )
 
     def token(self) -> Response:
@@ -138,7 +144,22 @@ class LinkService:
     def _state(self, reason: str) -> dict[str, Any]:
         states = {"session_state": "active", "participant_state": "invited"}
         about = {"reason": reason, "waiting": self.place(reason), "message": self.message}
-        return {**states, "may_enter": not reason, **about}
+        state, why = self.recording
+        recording = {
+            "state": state, "reason": why, "consent": self.consent, "is_asked": self.is_asked,
+        }  # fmt: skip
+        return {**states, "may_enter": not reason, "recording": recording, **about}
+
+    def question(self, language: str) -> Response:
+        if self.refuses:
+            return _json({"code": "database_unavailable", "status": 503}, 503)
+        return _json({"text": f"May we record? ({language})", "sha256": "a" * 64})
+
+    def answer(self, body: dict[str, Any]) -> Response:
+        assert body["text_sha256"] == "a" * 64
+        self.answers.append((body["act"], body["channel"]))
+        self.consent, self.is_asked = body["act"], False
+        return _json({"state": body["act"]})
 
     def place(self, reason: str) -> dict[str, Any] | None:
         if reason != "not-admitted":
@@ -242,6 +263,12 @@ def app(service: LinkService) -> Flask:
     )
     app.post("/j/<code>/waiting/<name>/deny", endpoint="deny")(
         lambda code, name: service.deny(name, request.get_json()["message"])
+    )
+    app.get("/j/<code>/consents", endpoint="question")(
+        lambda code: service.question(request.args["language"])
+    )
+    app.post("/j/<code>/consents", endpoint="answer")(
+        lambda code: service.answer(request.get_json())
     )
     app.get("/j/<code>/people", endpoint="people")(lambda code: service.people())
     app.post("/j/<code>/controls/<name>", endpoint="control")(

@@ -70,6 +70,7 @@ def test_prosody_and_the_api_agree_on_the_tokens() -> None:
                 "teleconsult_control",
                 "teleconsult_conduct",
                 "teleconsult_waiting",
+                "teleconsult_recording",
             },
             {"muc_cleanup_backend_services"},
         ),

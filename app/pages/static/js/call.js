@@ -23,7 +23,7 @@ const REFUSED_FOR_GOOD = {
   'session-cancelled': 'cancelled',
 };
 // Reasons to wait -> states; for any other there is the general one.
-const WAITS = { 'too-early': 'too-early', 'not-admitted': 'queue' };
+const WAITS = { 'too-early': 'too-early', 'not-admitted': 'queue', 'consent-missing': 'consent' };
 // These end the visit only at the first entry: after a lost connection the place may just not be free yet.
 const REFUSED_AT_THE_DOOR = { full: 'room-full', 'already-connected': 'already-connected' };
 

@@ -62,6 +62,8 @@ function connectionOptions({ jitsi, room }) {
 
 function conferenceOptions({ jitsi }) {
   return {
+    // Recorders are no people.
+    hiddenDomain: jitsi.hidden,
     p2p: { enabled: true, stunServers: [], backToP2PDelay: 1 },
     disableSimulcast: true,
     enableLayerSuspension: false,

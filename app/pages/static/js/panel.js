@@ -3,11 +3,13 @@
 import { ask, dismiss, prepareDialog } from './dialog.js';
 import { button, part, t } from './page.js';
 import { act, say, write } from './panel-acts.js';
+import { onRecording } from './recording.js';
 import { stopPeople, watchPeople } from './panel-people.js';
 import { stopWaiting, watchWaiting } from './panel-waiting.js';
 
 const LONGEST_REASON = 200;
 let wired = false;
+let recording = false;
 
 /** Offer the panel to somebody with these permissions. */
 export function startPanel(permissions) {
@@ -18,6 +20,8 @@ export function startPanel(permissions) {
   document.body.dataset.moderates = 'yes';
   button('panel').hidden = false;
   button('end').hidden = !permissions.includes('end_session');
+  button('record').hidden = !permissions.includes('request_recording');
+  onRecording(renderRecord);
   watchWaiting();
 }
 
@@ -38,6 +42,7 @@ function wire() {
   button('mute-all').addEventListener('click', () => act(button('mute-all'), 'mute-all', {}, t('panel.muted-all')));
   button('write-all').addEventListener('click', () => write(null));
   button('end').addEventListener('click', end);
+  button('record').addEventListener('click', record);
 }
 
 const isOpen = () => button('panel').getAttribute('aria-expanded') === 'true';
@@ -57,6 +62,19 @@ function show(open) {
     watchPeople();
   } else {
     stopPeople();
+  }
+}
+
+function renderRecord(isLive) {
+  recording = isLive;
+  button('record').textContent = t(isLive ? 'panel.record-stop' : 'panel.record');
+}
+
+function record() {
+  if (recording) {
+    act(button('record'), 'stop-recording', {}, t('panel.record-stopped'));
+  } else {
+    act(button('record'), 'record', { ask_first: true }, t('panel.record-asked'));
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { canShare } from './devices.js';
 import { button, part, t } from './page.js';
+import { stopWatching, watchRecording } from './recording.js';
 import { makeTiles } from './tiles.js';
 import { toast } from './toasts.js';
 import { announce } from './views.js';
@@ -78,6 +79,7 @@ export const room = {
   /** Empty the screen at the end. */
   clear() {
     manageNoMore();
+    stopWatching();
     [...groups.keys()].forEach(room.drop);
     people = new Map();
     renderPeople();
@@ -96,6 +98,7 @@ function listen(meeting, tiles) {
     people = crowd;
     renderPeople();
     room.connection('good');
+    watchRecording();
   });
   on('participant-joined', (who) => whenSeen(crowd, tiles, who));
   on('participant-left', (who) => whenGone(crowd, tiles, who));

@@ -1,6 +1,6 @@
 /** The questions this page asks its server, and the few kinds of answer they have. */
 
-export const here = location.pathname.replace(/\/$/, '');
+export const here = location.pathname.replace(/(\/consent)?\/?$/, '');
 const PATIENCE_MS = 8000;
 // Problem codes of the API -> states of this page.
 const FINAL = {
@@ -54,11 +54,12 @@ export async function requestState() {
 
 /** What the state of a visit, asked for or pushed, means to this page. */
 export function answerOf(body) {
+  const { recording } = body;
   const state = BARRIERS[body.reason];
   if (state) {
     return { kind: 'final', state, message: body.message };
   }
-  return body.may_enter ? { kind: 'enter' } : { kind: 'waiting', reason: body.reason, place: body.waiting };
+  return body.may_enter ? { kind: 'enter', recording } : { kind: 'waiting', reason: body.reason, place: body.waiting, recording };
 }
 
 /** Ask who waits to be let in; gives nothing when there is no answer. For moderators. */
@@ -84,6 +85,15 @@ export async function requestPeople() {
   const answer = await ask('/people', {});
   return answer.kind === 'ok' ? answer.body.people : null;
 }
+
+/** Read the question whether this person may be recorded; gives nothing when there is no answer. */
+export async function requestConsent(language, channel) {
+  const answer = await ask(`/consents?language=${language}&channel=${channel}`, {});
+  return answer.kind === 'ok' ? answer.body : null;
+}
+
+/** Say what this person answers to the text they were shown; tells whether it was noted. */
+export const answerConsent = (act, sha, channel) => send('/consents', { act, text_sha256: sha, channel });
 
 /** Do what a moderator wants in the room: `name` as in `/j/{code}/controls/{name}`. Gives the answer, or nothing. */
 export const control = (name, body) => send(`/controls/${name}`, body);

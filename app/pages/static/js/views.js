@@ -12,6 +12,7 @@ const ACTIONS = {
   'move-here': 'action.move-here',
   'sound-only': 'action.sound-only',
   'listen-only': 'action.listen-only',
+  'answer-again': 'action.answer-again',
 };
 
 /**
@@ -34,6 +35,12 @@ export function showNotice(state, actions = {}) {
 export function showLobby() {
   document.title = t('page.title');
   show('lobby', 'lobby');
+}
+
+/** Show the question whether this person may be recorded. */
+export function showConsent() {
+  document.title = t('consent.title');
+  show('consent', 'consent');
 }
 
 /** Show the call itself. */

@@ -1,6 +1,7 @@
 /** The way of one person through this page: welcome, devices, call, and what is said at the end. */
 
 import { startCall } from './call.js';
+import { askConsent, startConsentPage } from './consent.js';
 import { canCall, tryDevices } from './devices.js';
 import { nextState } from './live.js';
 import { forget, recall, remember } from './memory.js';
@@ -25,15 +26,18 @@ const WAYS_ON = {
   replaced: 'move-here',
 };
 let telling = '';
+let asked = false;
 
 /** Begin where the server says this visit stands. */
 export function startVisit() {
   localiseTimes();
   prepareRoom();
-  button('enter').addEventListener('click', () => enter(BOTH));
+  button('enter').addEventListener('click', begin);
   const { state } = document.body.dataset;
   const kept = recall();
-  if (!canCall()) {
+  if (state === 'consent') {
+    startConsentPage();
+  } else if (!canCall()) {
     showNotice('unsupported');
   } else if (state === 'too-early') {
     waitForOpening();
@@ -70,6 +74,15 @@ async function pollOpening() {
 }
 
 const isClosed = ({ kind, reason }) => kind === 'unreachable' || (kind === 'waiting' && reason === 'too-early');
+
+/** Who is to be asked if they may be recorded is asked first; either answer leads on. */
+async function begin() {
+  if (facts.isAsked && !asked) {
+    await askConsent();
+    asked = true;
+  }
+  enter(BOTH);
+}
 
 /** Try the devices first, so that a refusal is explained before anybody is called. */
 async function enter(devices) {
@@ -135,6 +148,16 @@ function quote(message) {
   }
 }
 
+/** The call is being recorded. Who agrees is let in by the next answer; who does not waits. */
+async function askAtTheDoor() {
+  const said = await askConsent();
+  if (said === 'refused') {
+    showNotice('consent-wait', { 'answer-again': askAtTheDoor });
+  } else {
+    showNotice('connecting');
+  }
+}
+
 const inCall = () => document.body.dataset.state === 'in-call';
 
 /** Show how the entry goes. A status told twice changes nothing, so nobody's focus jumps at each poll. */
@@ -157,6 +180,10 @@ function tell(status, more, wishes) {
   if (status === 'in-call' || status === 'reconnecting') {
     showCall();
     room.connection(status === 'in-call' ? 'good' : 'reconnecting');
+    return;
+  }
+  if (status === 'consent') {
+    askAtTheDoor();
     return;
   }
   showNotice(status);
