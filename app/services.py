@@ -21,6 +21,7 @@ from app.ports import (
     SmsGateway,
 )
 from app.settings import Settings
+from app.storage.service import Storage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,7 @@ class Services:
     identity: IdentityHttp
     issuers: Issuers
     limiter: Limiter
+    storage: Storage
     # By protocol: `rest` and `fhir`.
     directories: Mapping[str, Directory]
     health: Mapping[str, Pings]

@@ -126,6 +126,12 @@ class Settings:
     audit_anchor_file: str
     audit_anchor_every_s: float
     audit_retention_days: int
+    file_store_folder: str
+    s3_bucket: str
+    s3_endpoint_url: str
+    s3_region: str
+    s3_access_key: str = field(repr=False)
+    s3_secret_key: str = field(repr=False)
 
     @staticmethod
     def from_env() -> "Settings":
@@ -143,6 +149,7 @@ class Settings:
                 **_jitsi(env),
                 **_outside(env),
                 **_audit(env),
+                **_files(env),
             )
         except (EnvError, ValueError) as error:
             raise SettingsError(str(error)) from error
@@ -246,4 +253,15 @@ def _audit(env: FileAwareEnv) -> dict[str, Any]:
         "audit_retention_days": env.int(
             "AUDIT_RETENTION_DAYS", 2557, validate=validate.Range(1, 36_500)
         ),
+    }
+
+
+def _files(env: FileAwareEnv) -> dict[str, Any]:
+    return {
+        "file_store_folder": env.str("FILE_STORE_FOLDER", "/var/lib/teleconsult/files"),
+        "s3_bucket": env.str("S3_BUCKET", ""),
+        "s3_endpoint_url": optional_url(env, "S3_ENDPOINT_URL"),
+        "s3_region": env.str("S3_REGION", "us-east-1"),
+        "s3_access_key": env.str("S3_ACCESS_KEY", ""),
+        "s3_secret_key": env.str("S3_SECRET_KEY", ""),
     }

@@ -10,6 +10,8 @@ from app.access.issuers import Issuers
 from app.adapters.directory_fhir import FhirDirectory
 from app.adapters.directory_http import DirectoryHttp
 from app.adapters.directory_rest import RestDirectory
+from app.adapters.files_local import LocalFiles
+from app.adapters.files_s3 import S3Files
 from app.adapters.http_guarded import GuardedSender
 from app.adapters.identity_http import PlainIdentityHttp
 from app.adapters.limits_redis import RedisLimiter
@@ -22,9 +24,10 @@ from app.db.engine import Database
 from app.encryption import Vault
 from app.errors import Unavailable
 from app.organisations.keys import KeyRing
-from app.ports import Directory, Pings, Rooms
+from app.ports import Directory, FileStore, Pings, Rooms
 from app.services import Services
 from app.settings import Settings
+from app.storage.service import Storage
 
 
 def build_services(settings: Settings, *, application: str) -> Services:
@@ -62,6 +65,7 @@ def build_services(settings: Settings, *, application: str) -> Services:
         identity=identity,
         issuers=Issuers(identity),
         limiter=RedisLimiter(settings.redis_url),
+        storage=Storage(_file_store(settings), vault),
         directories=_directories(settings),
         health={
             "database": DatabaseHealth(database),
@@ -102,6 +106,18 @@ def _directories(settings: Settings) -> dict[str, Directory]:
     # The operator names these addresses, and they are inside the hospital.
     http = DirectoryHttp(GuardedSender(timeout_s=settings.directory_timeout_s, allow_private=True))
     return {"rest": RestDirectory(http), "fhir": FhirDirectory(http)}
+
+
+def _file_store(settings: Settings) -> FileStore:
+    if not settings.s3_bucket:
+        return LocalFiles(settings.file_store_folder)
+    return S3Files(
+        bucket=settings.s3_bucket,
+        endpoint_url=settings.s3_endpoint_url,
+        region=settings.s3_region,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key,
+    )
 
 
 class DatabaseHealth(Pings):

@@ -13,6 +13,7 @@ from app.organisations.models import ApiClient, ClientSecret, Organisation, Sign
 from app.participants.models import Attendance, Link, Participant
 from app.rooms.models import AvModeration, RoomCommand, RoomEvent
 from app.sessions.models import CareSession
+from app.storage.models import StoredFile
 from app.visits.models import VisitReport
 from app.web.models import IdempotencyKey
 from app.webhooks.models import WebhookDelivery, WebhookSubscription
@@ -45,6 +46,7 @@ __all__ = [
     "RoomEvent",
     "SigningKey",
     "StaffSession",
+    "StoredFile",
     "Visit",
     "VisitReport",
     "WebhookDelivery",

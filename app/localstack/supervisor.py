@@ -262,6 +262,7 @@ class LocalStack:
             component_port=self.ports["prosody_component"],
             smtp_port=self.ports["mail"],
             turn_port=self.ports["coturn"],
+            files=str(self.data_dir / "files"),
         )
 
 

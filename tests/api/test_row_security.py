@@ -15,6 +15,7 @@ from app.db.tables import Base
 from app.directory import service as directory
 from app.localstack.supervisor import LocalStack
 from app.services import Services
+from app.storage import service as storage
 from app.visits import reports
 from tests.api.auditing import make_checkpoint, seal_all
 from tests.api.clinic import make_appointment, with_directory
@@ -51,6 +52,7 @@ def furnished(alice: Hospital, services: Services, prosody: Prosody) -> Hospital
     alice.post(f"/sessions/{emergency['id']}/emergency-entries", json=entry)
     with services.database.begin() as db:
         fill(db, hook["id"], other["id"])
+        storage.announce(db, organisation_id=alice.organisation_id, now=utc_now())
     connect_directory(services, alice)
     made = make_appointment(with_directory(alice))
     report_visit(services, made["session_id"])
