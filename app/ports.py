@@ -243,3 +243,22 @@ class FileStore(Protocol):
         Raises:
             app.errors.Unavailable: the store does not answer now.
         """
+
+
+class Scanner(Protocol):
+    """Looks for malware."""
+
+    def scan(self, content: Iterable[bytes]) -> str:
+        """Return what was found in a stream, or ''.
+
+        Raises:
+            app.errors.Unavailable: the scanner does not answer; the content was not looked at.
+            app.errors.Invalid: there is more of it than the scanner looks at.
+        """
+
+    def ping(self) -> None:
+        """Return quietly when the scanner answers.
+
+        Raises:
+            app.errors.Unavailable: it does not.
+        """

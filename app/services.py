@@ -18,6 +18,7 @@ from app.ports import (
     NotificationService,
     Pings,
     Rooms,
+    Scanner,
     SmsGateway,
 )
 from app.settings import Settings
@@ -42,6 +43,7 @@ class Services:
     issuers: Issuers
     limiter: Limiter
     storage: Storage
+    scanner: Scanner
     # By protocol: `rest` and `fhir`.
     directories: Mapping[str, Directory]
     health: Mapping[str, Pings]

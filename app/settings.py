@@ -15,6 +15,7 @@ from app.setting_values import (
     LinkKey,
     Rate,
     audit_key,
+    clamd_address,
     each,
     fernet_key,
     link_key,
@@ -132,6 +133,7 @@ class Settings:
     s3_region: str
     s3_access_key: str = field(repr=False)
     s3_secret_key: str = field(repr=False)
+    clamd_address: str
 
     @staticmethod
     def from_env() -> "Settings":
@@ -264,4 +266,5 @@ def _files(env: FileAwareEnv) -> dict[str, Any]:
         "s3_region": env.str("S3_REGION", "us-east-1"),
         "s3_access_key": env.str("S3_ACCESS_KEY", ""),
         "s3_secret_key": env.str("S3_SECRET_KEY", ""),
+        "clamd_address": clamd_address(env),
     }

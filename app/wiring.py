@@ -17,6 +17,7 @@ from app.adapters.identity_http import PlainIdentityHttp
 from app.adapters.limits_redis import RedisLimiter
 from app.adapters.notification_service import HttpNotificationService
 from app.adapters.rooms_redis import RedisRooms
+from app.adapters.scanner_clamd import Clamd
 from app.adapters.sms import HttpSmsGateway
 from app.adapters.smtp import SmtpMailer
 from app.audit.proof import use_keys
@@ -48,6 +49,7 @@ def build_services(settings: Settings, *, application: str) -> Services:
     )
     vault = Vault(settings.master_keys)
     rooms = RedisRooms(redis)
+    scanner = Clamd(settings.clamd_address)
     identity = PlainIdentityHttp()
     return Services(
         settings=settings,
@@ -66,12 +68,9 @@ def build_services(settings: Settings, *, application: str) -> Services:
         issuers=Issuers(identity),
         limiter=RedisLimiter(settings.redis_url),
         storage=Storage(_file_store(settings), vault),
+        scanner=scanner,
         directories=_directories(settings),
-        health={
-            "database": DatabaseHealth(database),
-            "redis": RedisHealth(redis),
-            "gateway": GatewayHealth(rooms),
-        },
+        health=_health(settings, database, redis, rooms, scanner),
     )
 
 
@@ -106,6 +105,18 @@ def _directories(settings: Settings) -> dict[str, Directory]:
     # The operator names these addresses, and they are inside the hospital.
     http = DirectoryHttp(GuardedSender(timeout_s=settings.directory_timeout_s, allow_private=True))
     return {"rest": RestDirectory(http), "fhir": FhirDirectory(http)}
+
+
+def _health(
+    settings: Settings, database: Database, redis: Redis, rooms: RedisRooms, scanner: Clamd
+) -> dict[str, Pings]:
+    parts: dict[str, Pings] = {
+        "database": DatabaseHealth(database),
+        "redis": RedisHealth(redis),
+        "gateway": GatewayHealth(rooms),
+    }
+    # Who has named none shares no files, which is no fault.
+    return parts | ({"scanner": scanner} if settings.clamd_address else {})
 
 
 def _file_store(settings: Settings) -> FileStore:

@@ -26,7 +26,17 @@ from app.observability import place_of
 from app.services import Services
 from workers.erasing import start_erasing
 from workers.jobs.context import JobContext, hold
-from workers.jobs.wakeups import DELIVERIES, DIRECTORY, MAIL, SERVICE, SMS, Wakeups, connect, queue
+from workers.jobs.wakeups import (
+    DELIVERIES,
+    DIRECTORY,
+    FILES,
+    MAIL,
+    SERVICE,
+    SMS,
+    Wakeups,
+    connect,
+    queue,
+)
 from workers.schedule import Backoff, Stop
 
 log = structlog.get_logger()
@@ -99,11 +109,18 @@ class DirectoryWorker(ThreadWorker):
     at_work = Lock()
 
 
+class FileWorker(ThreadWorker):
+    """Checks files that people share."""
+
+    at_work = Lock()
+
+
 SENDERS: dict[str, type[ThreadWorker]] = {
     MAIL: MailWorker,
     SMS: SmsWorker,
     SERVICE: ServiceWorker,
     DIRECTORY: DirectoryWorker,
+    FILES: FileWorker,
 }
 
 

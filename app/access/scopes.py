@@ -9,6 +9,8 @@ SCOPES: Mapping[str, str] = {
     "participants:read": "Read who takes part in a session.",
     "participants:write": "Invite, change and remove participants; replace links.",
     "rooms:moderate": "Send messages to a live room, and moderate it.",
+    "files:read": "List and open the files of a session.",
+    "files:write": "Share and delete files in a session.",
     "webhooks:manage": "Subscribe addresses to events.",
     "appointments:read": "Read appointments.",
     "appointments:write": "Make, move and cancel appointments.",
@@ -26,7 +28,7 @@ SCOPES: Mapping[str, str] = {
 CLINIC = (
     "sessions:read", "sessions:write", "participants:read", "participants:write",
     "rooms:moderate", "appointments:read", "appointments:write", "visits:write", "events:read",
-    "notifications:manage",
+    "notifications:manage", "files:read", "files:write",
 )  # fmt: skip
 # The four teams are those of the hospital's access table (NetOps see how the network parts are,
 # SecOps read the audit log and change nothing, AppOps configure, DevOps administer).

@@ -8,6 +8,7 @@ from app.db.base import Base
 from app.directory.models import DirectoryConnection
 from app.emergencies.models import EmergencyEntry
 from app.events.models import Event
+from app.files.models import FilePart, FileView, SessionFile
 from app.notifications.models import Notification
 from app.organisations.models import ApiClient, ClientSecret, Organisation, SigningKey
 from app.participants.models import Attendance, Link, Participant
@@ -34,6 +35,8 @@ __all__ = [
     "DirectoryConnection",
     "EmergencyEntry",
     "Event",
+    "FilePart",
+    "FileView",
     "IdempotencyKey",
     "IdentityProvider",
     "Link",
@@ -44,6 +47,7 @@ __all__ = [
     "Provider",
     "RoomCommand",
     "RoomEvent",
+    "SessionFile",
     "SigningKey",
     "StaffSession",
     "StoredFile",

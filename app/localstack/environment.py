@@ -24,6 +24,7 @@ class Addresses:
     smtp_port: int
     turn_port: int
     files: str
+    clamd_port: int
 
     @property
     def public_url(self) -> str:
@@ -49,6 +50,7 @@ def _storage(addresses: Addresses) -> dict[str, str]:
         "MIGRATION_DATABASE_URL": _with_driver(addresses.migration_database_url),
         "REDIS_URL": addresses.redis_url,
         "FILE_STORE_FOLDER": addresses.files,
+        "CLAMD_ADDRESS": f"127.0.0.1:{addresses.clamd_port}",
     }
 
 

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from app.localstack import names
+from app.localstack.clamd import Clamd
 from app.localstack.coturn import Coturn
 from app.localstack.credentials import Secrets
 from app.localstack.environment import Addresses, service_environment
@@ -26,7 +27,7 @@ from app.localstack.standins import Focus, Mail
 __all__ = ["BACKING", "SERVICES", "AlreadyRunning", "LocalStack"]
 
 # In the order they begin: PostgreSQL last, because the others start up while it makes its cluster.
-BACKING = ("prosody", "focus", "redis", "coturn", "mail", "postgres")
+BACKING = ("prosody", "focus", "redis", "coturn", "mail", "clamd", "postgres")
 SERVICES = ("api", "stream", "relay", "gateway", "worker")
 PORT_NAMES = (
     "api",
@@ -37,6 +38,7 @@ PORT_NAMES = (
     "redis",
     "coturn",
     "mail",
+    "clamd",
 )
 PORTS_FILE = "ports.json"
 # Kept when a folder is emptied: the lock is held through these very files.
@@ -244,6 +246,7 @@ class LocalStack:
                 folder / "coturn", port=ports["coturn"], secret=secrets.turn, realm=names.DOMAIN
             ),
             Mail(folder / "mail", port=ports["mail"]),
+            Clamd(folder / "clamd", port=ports["clamd"]),
             Prosody(folder / "prosody", ports=prosody_ports, secrets=secrets, settings=prosody),
             Focus(
                 folder / "focus", component_port=ports["prosody_component"], secret=secrets.focus
@@ -263,6 +266,7 @@ class LocalStack:
             smtp_port=self.ports["mail"],
             turn_port=self.ports["coturn"],
             files=str(self.data_dir / "files"),
+            clamd_port=self.ports["clamd"],
         )
 
 

@@ -41,9 +41,12 @@ def _our_hosts() -> set[str]:
     return {request.host, urlsplit(current_services().settings.public_url).netloc}
 
 
-def seated(permission: Permission) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let only people in whose link is good and who have `permission`, limit the transaction to
-    their organisation, and give the view `seat`. Stands inside `transactional`."""
+def seated(
+    permission: Permission | None,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Let only people in whose link is good and who have `permission` (with None: everybody who may
+    be in the room now), limit the transaction to their organisation, and give the view `seat`.
+    Stands inside `transactional`."""
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
@@ -62,13 +65,16 @@ def actor_in(seat: Seat) -> Actor:
     return Actor("participant", str(seat.participant_id))
 
 
-def _seat(db: Session, code: str, permission: Permission) -> Seat:
+def _seat(db: Session, code: str, permission: Permission | None) -> Seat:
     seat = None
     try:
         seat = links.open_seat(db, code)
         early_join_s = current_services().settings.early_join_s
-        links.require_valid(seat, seat.barrier(early_join_s=early_join_s, now=now()))
-        if permission not in seat.permissions:
+        barrier = seat.barrier(early_join_s=early_join_s, now=now())
+        links.require_valid(seat, barrier)
+        if permission is None and barrier:
+            raise Forbidden("You are not in the room yet.", code="not_inside")
+        if permission is not None and permission not in seat.permissions:
             raise Forbidden("Your part in this session does not allow it.", code="not_permitted")
     except DomainError as error:
         _audit_refusal(seat, error)

@@ -22,6 +22,7 @@ TAGS = {
     "participants": "People in a session, and their links",
     "waiting": "Who waits to be let in",
     "moderation": "What is done to people in a running call",
+    "files": "What people share in a session",
     "attendance": "Who was in the room",
     "emergencies": "Entering an emergency uninvited",
     "appointments": "What is planned, and how it went",
@@ -44,6 +45,7 @@ PLACES = (
     ("/sessions/*/messages", "moderation"),
     ("/sessions/*/av-moderation", "moderation"),
     ("/sessions/*/waiting", "waiting"),
+    ("/sessions/*/files", "files"),
     ("/sessions/*/attendance", "attendance"),
     ("/sessions/*/emergency-entries", "emergencies"),
     ("/sessions/*/notifications", "notifications"),
@@ -62,7 +64,7 @@ PLACES = (
     ("/", "sign-in"),
 )
 # Blueprints behind a personal link that repeat operations of the API.
-OF_A_PAGE = ("controls", "page-waiting")
+OF_A_PAGE = ("controls", "page-waiting", "page-files")
 _ID = re.compile(r"{\w+}")
 DESCRIPTION = """Consultations over a hospital's own Jitsi Meet.
 

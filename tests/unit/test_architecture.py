@@ -15,8 +15,8 @@ from tests.conftest import repository
 ROOT = repository()
 RESOURCES = (
     "access", "appointments", "attendance", "audit", "directory", "emergencies", "events", "feed",
-    "moderation", "notifications", "organisations", "participants", "rooms", "sessions", "storage",
-    "visits", "waiting", "webhooks",
+    "files", "moderation", "notifications", "organisations", "participants", "rooms", "sessions",
+    "storage", "visits", "waiting", "webhooks",
 )  # fmt: skip
 WITH_ROUTES = tuple(name for name in RESOURCES if (ROOT / "app" / name / "routes.py").exists())
 LONGEST_FILE = 300

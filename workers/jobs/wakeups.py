@@ -18,13 +18,22 @@ from rq.serializers import JSONSerializer
 
 DELIVERIES, MAIL, SMS, SERVICE = "deliveries", "mail", "sms", "service"
 DIRECTORY = "directory"
+FILES = "files"
 DRAIN = "workers.jobs.webhooks.drain_webhook"
 SEND = "workers.jobs.messages.send_mail"
 SEND_SMS = "workers.jobs.messages.send_sms"
 SEND_SERVICE = "workers.jobs.messages.send_service"
 SEND_BY = {"email": SEND, "sms": SEND_SMS, "service": SEND_SERVICE}
 REPORT = "workers.jobs.directory.report_visits"
-QUEUE_OF = {DRAIN: DELIVERIES, SEND: MAIL, SEND_SMS: SMS, SEND_SERVICE: SERVICE, REPORT: DIRECTORY}
+CHECK = "workers.jobs.files.check_file"
+QUEUE_OF = {
+    DRAIN: DELIVERIES,
+    SEND: MAIL,
+    SEND_SMS: SMS,
+    SEND_SERVICE: SERVICE,
+    REPORT: DIRECTORY,
+    CHECK: FILES,
+}
 
 # Only if a worker dies as it takes a job, and the queue is never empty, does anybody wait for this.
 MARK_S = 30
