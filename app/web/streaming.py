@@ -4,6 +4,7 @@ A request has its thread until its last byte, and whoever sends slowly keeps it 
 half of a process' threads carry files; the others answer everything else meanwhile.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import wraps
@@ -30,7 +31,8 @@ def takes_stream(view: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        request.max_content_length = None
+        # None would mean the application's own limit.
+        request.max_content_length = sys.maxsize
         place = _Place(current_app.extensions[EXTENSION])
         try:
             return view(*args, **kwargs)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from app.clock import utc_now
-from app.files import checking, tickets
+from app.files import checking, tickets, uploads
 from app.files.models import SessionFile
 from app.localstack.supervisor import LocalStack
 from app.organisations.models import Organisation
@@ -116,6 +116,12 @@ class TestResumed:
         assert filing.send(announced, content[1800:], offset=1800).status_code == 204
         filing.check(announced["id"])
         assert filing.content(announced["id"]) == content
+
+    def test_a_stretch_may_be_larger_than_any_other_body(self, filing: Filing) -> None:
+        """And is stored in several, when it is larger than one."""
+        content = samples.pdf(size=uploads.PART_BYTES + 1000)
+        file = filing.share("document", content)
+        assert filing.content(file["id"]) == content
 
     @pytest.mark.parametrize("offset", [0, 99, 101, 10**15])
     def test_bytes_that_belong_elsewhere_are_refused(self, filing: Filing, offset: int) -> None:

@@ -22,6 +22,7 @@ from app.errors import Gone, NotFound
 from app.pages.routes import make_blueprint
 from app.participants.links import LinkView
 from app.web.services import EXTENSION
+from tests.pages.shared_files import SharedFiles
 
 CODE = "patientslink"
 START = datetime(2030, 5, 14, 12, 30, tzinfo=UTC)
@@ -84,6 +85,7 @@ class LinkService:
     done: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     refuses: bool = False
     permissions: list[str] = field(default_factory=lambda: ["share_screen"])
+    shared: SharedFiles = field(default_factory=SharedFiles)
     others: list[tuple[str, str]] = field(default_factory=lambda: [("Dr. Ada Keller", "doctor")])
 
     def find(self, code: str) -> LinkView:
@@ -247,6 +249,7 @@ def app(service: LinkService) -> Flask:
     app.post("/j/<code>/controls/<name>", endpoint="control")(
         lambda code, name: service.control(name, request.get_json())
     )
+    service.shared.register(app)
     return app
 
 

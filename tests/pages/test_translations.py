@@ -15,7 +15,7 @@ SOURCES = [
     *(PAGES / "templates").rglob("*.html"),
     *(PAGES / "static/js").glob("*.js"),
 ]
-FAMILIES = "action|call|clinic|countdown|dialog|lobby|page|panel|queue|role|staff|state"
+FAMILIES = "action|call|clinic|countdown|dialog|files|lobby|page|panel|queue|role|staff|state"
 KEY = re.compile(rf"""['"]((?:{FAMILIES})\.[a-z.-]*[a-z])['"]""")
 
 
