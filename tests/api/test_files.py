@@ -19,9 +19,20 @@ from tests.api.filing import NO_SCANNER, Filing
 from tests.api.hospital import Hospital
 from tests.api.problems import problem
 from tests.api.records import alter, audit_of, dump, events_of, types_of
+from tests.pages.shared_files import shared
 
 DAY = timedelta(days=1)
 CHANGE = "UPDATE teleconference.session_files SET"
+# Written down from docs/files.md and the table of permissions.
+SEEN_BY = {
+    "doctor": "image xray document prescription report",
+    "nurse": "image xray document prescription report",
+    "patient": "image xray document prescription report",
+    "paramedic": "image xray document report",
+    "interpreter": "document",
+    "relative": "document",
+    "observer": "",
+}
 KEYS = text(
     "SELECT wrapped_key FROM teleconference.stored_files WHERE organisation_id = :organisation"
 )
@@ -314,6 +325,30 @@ class TestWho:
         ):
             assert answer.status_code == 404
             assert answer.get_json()["code"] in ("file_not_found", "session_not_found")
+
+    @pytest.mark.parametrize(("role", "kinds"), SEEN_BY.items())
+    def test_a_role_sees_its_kinds(self, filing: Filing, role: str, kinds: str) -> None:
+        """In the list and when it asks for one; all others are not there."""
+        person, doctor = filing.person(role), filing.person("doctor")
+        contents = {"image": samples.jpeg(), "xray": samples.dicom()}
+        ids = {
+            kind: doctor.share(kind, contents.get(kind, samples.pdf()))["id"]
+            for kind in SEEN_BY["doctor"].split()
+        }
+        assert set(person.sees()) == {ids[kind] for kind in kinds.split()}
+        for kind, file_id in ids.items():
+            status = 200 if kind in kinds.split() else 404
+            assert person.open(file_id).status_code == status, kind
+
+    def test_a_page_is_told_what_it_shows(self, filing: Filing) -> None:
+        """The stand-in that the pages are tested with says what the API says."""
+        patient = filing.person("patient")
+        file = patient.share("image", samples.jpeg())
+        told = patient.call("GET").get_json()
+        assert set(shared("a file")) <= set(told["files"][0])
+        assert told["files"][0]["id"] == file["id"]
+        assert told["may_share"]["image"] == 25 * 1024 * 1024
+        assert set(told["may_share"]) == {"image", "xray", "document", "report"}
 
     def test_who_waits_outside_sees_no_files(self, filing: Filing) -> None:
         """They are let in first."""

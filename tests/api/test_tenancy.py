@@ -211,6 +211,7 @@ def test_the_table_above_holds_every_operation(app: Flask) -> None:
         "appointment": "{appointment_id}",
         "entry": "{entry_id}",
         "delivery": "{delivery_id}",
+        "file": "{file_id}",
     }
     tabled = {str(o).partition("?")[0].format(**names): o.scope for o in OPERATIONS}
     assert set(found) == {*tabled, *OPEN, ME}

@@ -39,6 +39,8 @@ QUEUE_OF = {
 MARK_S = 30
 # Far above what a job may take; a job that hangs all the same is ended by RQ after this.
 JOB_TIMEOUT_S = 300
+# A large X-ray is scanned, read and written anew.
+CHECK_TIMEOUT_S = 3600
 FORGET_FAILED_S = 3600
 
 # What adapters say of a server that does not answer in time.
@@ -129,7 +131,7 @@ def _data(job: str, subject: UUID) -> EnqueueData:
     return Queue.prepare_data(
         job,
         (str(subject),),
-        timeout=JOB_TIMEOUT_S,
+        timeout=CHECK_TIMEOUT_S if job == CHECK else JOB_TIMEOUT_S,
         result_ttl=0,
         failure_ttl=FORGET_FAILED_S,
         description=job,
