@@ -17,7 +17,9 @@ RUN python -m venv /opt/teleconsult/venv \
 FROM python:3.11.14-slim-bookworm
 # A fixed number, so that a host folder with secrets can be given to exactly this user.
 RUN groupadd --system --gid 10001 teleconsult \
- && useradd --system --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin teleconsult
+ && useradd --system --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin teleconsult \
+ # A volume that is new takes its owner from here.
+ && install -d -o 10001 -g 10001 -m 0700 /var/lib/teleconsult/files
 WORKDIR /opt/teleconsult
 COPY --from=packages /opt/teleconsult/venv venv
 COPY --from=browser /build/node_modules/swagger-ui-dist node_modules/swagger-ui-dist

@@ -16,10 +16,10 @@ SLOW_AFTER_S = 0.25
 
 
 class Bulkhead:
-    """Half of a process' threads, shared by all that asks outside while somebody waits."""
+    """A third of a process' threads, shared by all that asks outside while somebody waits."""
 
     def __init__(self, threads: int) -> None:
-        self._places = max(1, threads // 2)
+        self._places = max(1, threads // 3)
         self._taken_at: list[float] = []
         self._changed = Condition()
 

@@ -9,6 +9,8 @@ from app.audit.routes import blp as audit
 from app.consents.routes import blp as consents
 from app.emergencies.routes import blp as emergencies
 from app.feed.routes import blp as feed
+from app.files.routes import blp as files
+from app.files.transfer_routes import blp as transfers
 from app.moderation.call_routes import blp as calls
 from app.moderation.routes import blp as moderation
 from app.notifications.routes import blp as notifications
@@ -17,6 +19,7 @@ from app.organisations.policy_routes import blp as organisation
 from app.organisations.routes import blp as organisations
 from app.pages.consent import blp as consent_on_page
 from app.pages.controls import blp as controls
+from app.pages.files import blp as files_on_page
 from app.pages.routes import lost
 from app.pages.routes import make_blueprint as make_pages
 from app.pages.staff import staff
@@ -42,6 +45,7 @@ from app.web.limits import limit_requests
 from app.web.openapi import OPENAPI_CONFIG, TeleconsultApi
 from app.web.problems import register_problems
 from app.web.services import attach_services
+from app.web.streaming import limit_streams
 from app.webhooks.log_routes import blp as webhook_log
 from app.webhooks.routes import blp as webhooks
 from app.wiring import build_services
@@ -71,7 +75,11 @@ OF_THE_API = (
     controls,
     waiting_on_page,
     consent_on_page,
+    files,
+    files_on_page,
 )
+# Not in the API document.
+BESIDE_IT = (rooms, waiting_in_call, recording_in_call, transfers, docs, staff)
 
 
 def create_app(services: Services) -> Flask:
@@ -82,17 +90,15 @@ def create_app(services: Services) -> Flask:
     observe_requests(app)
     register_problems(app)
     limit_requests(app)
+    limit_streams(app, services.settings.api_threads)
     allow_origins(app, services.settings)
     refuse_the_unasked(app)
     api = TeleconsultApi(app)
     for blueprint in OF_THE_API:
         api.register_blueprint(blueprint)
-    app.register_blueprint(rooms)
-    app.register_blueprint(waiting_in_call)
-    app.register_blueprint(recording_in_call)
-    app.register_blueprint(docs)
+    for other in BESIDE_IT:
+        app.register_blueprint(other)
     app.register_blueprint(make_pages())
-    app.register_blueprint(staff)
     app.register_error_handler(404, lost)
     app.wsgi_app = ShortWay(app.wsgi_app, services, DOORS)  # type: ignore[method-assign]
     _trust_proxies(app, services.settings.trusted_proxies)

@@ -11,6 +11,8 @@ from flask import Flask, Response, g, request
 from app.ids import new_id
 
 DEEPEST_FRAMES = 4
+# They quote what they read in a file, names of patients included.
+QUOTING_LIBRARIES = ("pydicom", "PIL")
 LOUD_LIBRARIES = ("rq", "slixmpp", "urllib3", "alembic", "_granian")
 
 
@@ -36,6 +38,8 @@ def configure_logging(level: str) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in LOUD_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in QUOTING_LIBRARIES:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def place_of(error: BaseException) -> str:

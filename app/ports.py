@@ -1,6 +1,6 @@
 """What the service calls outside, in its own words. Adapters are chosen in `app.wiring` only."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.message import EmailMessage
@@ -193,6 +193,71 @@ class Pings(Protocol):
 
     def ping(self) -> None:
         """Return quietly when the part answers.
+
+        Raises:
+            app.errors.Unavailable: it does not.
+        """
+
+
+# A stream that is read as it is asked for, and closed.
+Pieces = Generator[bytes, None, None]
+
+
+class FileStore(Protocol):
+    """Where files lie, each under a key: names of `a-z 0-9 . _ -` with `/` between them."""
+
+    def put(self, key: str, content: Iterable[bytes]) -> None:
+        """Store a stream. It is there whole or not at all, and replaces what was there.
+
+        Raises:
+            app.errors.Unavailable: the store does not take it now.
+        """
+
+    def open(self, key: str, *, start: int = 0, length: int | None = None) -> Pieces:
+        """Return what is stored as pieces of a few hundred kilobytes at most, or `length` bytes
+        of it from `start` on (bytes, from 0); what lies behind the end is left out. Whoever stops
+        early closes it.
+
+        Raises:
+            app.errors.NotFound: nothing is stored under this key.
+            app.errors.Unavailable: the store does not answer now.
+        """
+
+    def delete(self, key: str) -> None:
+        """Remove what is stored; nothing there is as well.
+
+        Raises:
+            app.errors.Unavailable: the store does not answer now.
+        """
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """Return the keys that begin with `prefix`, in order.
+
+        Raises:
+            app.errors.Unavailable: the store does not answer now.
+        """
+
+    def forget_unfinished(self, *, before: datetime) -> None:
+        """Remove what was begun before a moment and never became whole: whoever wrote it died.
+
+        Raises:
+            app.errors.Unavailable: the store does not answer now.
+        """
+
+
+class Scanner(Protocol):
+    """Looks for malware."""
+
+    def scan(self, content: Iterable[bytes]) -> str:
+        """Return what was found in a stream, or ''.
+
+        Raises:
+            app.errors.Unavailable: the scanner does not answer; the content was not looked at.
+            app.errors.Invalid: there is more of it than the scanner looks at.
+        """
+
+    def ping(self) -> None:
+        """Return quietly when the scanner answers.
 
         Raises:
             app.errors.Unavailable: it does not.

@@ -10,11 +10,13 @@ from app.audit import service as audit
 from app.directory.models import DirectoryConnection
 from app.encryption import Vault
 from app.organisations.models import SigningKey
+from app.storage import service as storage
 from app.webhooks.models import WebhookSubscription
 
 
 def reencrypt(db: Session, vault: Vault, *, now: datetime) -> int:
-    """Encrypt signing keys, webhook and outside services' secrets anew; return how many.
+    """Encrypt the keys of files and signatures, webhook and outside services' secrets anew; return
+    how many.
 
     Answers kept for an Idempotency-Key are left: they are gone within a day.
 
@@ -39,6 +41,7 @@ def reencrypt(db: Session, vault: Vault, *, now: datetime) -> int:
         assert connection.token is not None
         connection.token = vault.rotate(connection.token)
     number = len(keys) + len(subscriptions) + len(providers) + len(connections)
+    number += storage.rewrap(db, vault)
     audit.record(
         db,
         action="keys.reencrypted",

@@ -19,9 +19,11 @@ from app.ports import (
     NotificationService,
     Pings,
     Rooms,
+    Scanner,
     SmsGateway,
 )
 from app.settings import Settings
+from app.storage.service import Storage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,8 @@ class Services:
     identity: IdentityHttp
     issuers: Issuers
     limiter: Limiter
+    storage: Storage
+    scanner: Scanner
     # By protocol: `rest` and `fhir`.
     directories: Mapping[str, Directory]
     health: Mapping[str, Pings]

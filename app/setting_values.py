@@ -119,3 +119,12 @@ def optional_url(env: FileAwareEnv, name: str) -> str:
     if url and urlsplit(url).scheme not in ("http", "https"):
         raise ValueError(f"{name} must be an http or https address.")
     return url
+
+
+def clamd_address(env: FileAwareEnv) -> str:
+    """Read where the malware scanner listens: `host:port`, or the path of its socket."""
+    text: str = env.str("CLAMD_ADDRESS", "")
+    _, colon, port = text.rpartition(":")
+    if text and not text.startswith("/") and not (colon and port.isdecimal()):
+        raise ValueError("CLAMD_ADDRESS must be host:port or the path of a socket.")
+    return text

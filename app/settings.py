@@ -15,6 +15,7 @@ from app.setting_values import (
     LinkKey,
     Rate,
     audit_key,
+    clamd_address,
     each,
     fernet_key,
     link_key,
@@ -128,6 +129,13 @@ class Settings:
     audit_anchor_file: str
     audit_anchor_every_s: float
     audit_retention_days: int
+    file_store_folder: str
+    s3_bucket: str
+    s3_endpoint_url: str
+    s3_region: str
+    s3_access_key: str = field(repr=False)
+    s3_secret_key: str = field(repr=False)
+    clamd_address: str
 
     @staticmethod
     def from_env() -> "Settings":
@@ -145,6 +153,7 @@ class Settings:
                 **_jitsi(env),
                 **_outside(env),
                 **_audit(env),
+                **_files(env),
             )
         except (EnvError, ValueError) as error:
             raise SettingsError(str(error)) from error
@@ -159,7 +168,7 @@ def _service(env: FileAwareEnv) -> dict[str, Any]:
     return {
         "database_url": with_driver(env.str("DATABASE_URL")),
         "migration_database_url": with_driver(env.str("MIGRATION_DATABASE_URL", "")),
-        "database_pool_size": env.int("DATABASE_POOL_SIZE", 4, validate=validate.Range(1)),
+        "database_pool_size": env.int("DATABASE_POOL_SIZE", 6, validate=validate.Range(1)),
         "redis_url": env.str("REDIS_URL"),
         "public_url": env.str("PUBLIC_URL").rstrip("/"),
         "host": env.str("HOST", "127.0.0.1"),
@@ -167,7 +176,7 @@ def _service(env: FileAwareEnv) -> dict[str, Any]:
         "stream_url": optional_url(env, "STREAM_URL"),
         "stream_port": env.int("STREAM_PORT", 8081),
         "api_workers": env.int("API_WORKERS", 2),
-        "api_threads": env.int("API_THREADS", 4, validate=validate.Range(1)),
+        "api_threads": env.int("API_THREADS", 6, validate=validate.Range(1)),
         "log_level": env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(LOG_LEVELS)),
         "max_room_size": env.int("MAX_ROOM_SIZE", 10, validate=validate.Range(1, 100)),
         "early_join_s": env.int("EARLY_JOIN_S", 900),
@@ -250,4 +259,16 @@ def _audit(env: FileAwareEnv) -> dict[str, Any]:
         "audit_retention_days": env.int(
             "AUDIT_RETENTION_DAYS", 2557, validate=validate.Range(1, 36_500)
         ),
+    }
+
+
+def _files(env: FileAwareEnv) -> dict[str, Any]:
+    return {
+        "file_store_folder": env.str("FILE_STORE_FOLDER", "/var/lib/teleconsult/files"),
+        "s3_bucket": env.str("S3_BUCKET", ""),
+        "s3_endpoint_url": optional_url(env, "S3_ENDPOINT_URL"),
+        "s3_region": env.str("S3_REGION", "us-east-1"),
+        "s3_access_key": env.str("S3_ACCESS_KEY", ""),
+        "s3_secret_key": env.str("S3_SECRET_KEY", ""),
+        "clamd_address": clamd_address(env),
     }

@@ -10,11 +10,14 @@ from app.access.issuers import Issuers
 from app.adapters.directory_fhir import FhirDirectory
 from app.adapters.directory_http import DirectoryHttp
 from app.adapters.directory_rest import RestDirectory
+from app.adapters.files_local import LocalFiles
+from app.adapters.files_s3 import S3Files
 from app.adapters.http_guarded import GuardedSender
 from app.adapters.identity_http import PlainIdentityHttp
 from app.adapters.limits_redis import RedisLimiter
 from app.adapters.notification_service import HttpNotificationService
 from app.adapters.rooms_redis import RedisRooms
+from app.adapters.scanner_clamd import Clamd
 from app.adapters.sms import HttpSmsGateway
 from app.adapters.smtp import SmtpMailer
 from app.audit.group_commit import GroupCommit
@@ -24,9 +27,10 @@ from app.db.engine import Database
 from app.encryption import Vault
 from app.errors import Unavailable
 from app.organisations.keys import KeyRing
-from app.ports import Directory, Pings, Rooms
+from app.ports import Directory, FileStore, Pings, Rooms
 from app.services import Services
 from app.settings import Settings
+from app.storage.service import Storage
 
 
 def build_services(settings: Settings, *, application: str) -> Services:
@@ -48,6 +52,7 @@ def build_services(settings: Settings, *, application: str) -> Services:
     vault = Vault(settings.master_keys)
     rooms = RedisRooms(redis)
     bulkhead = Bulkhead(settings.api_threads)
+    scanner = Clamd(settings.clamd_address)
     identity = PlainIdentityHttp(bulkhead)
     return Services(
         settings=settings,
@@ -66,12 +71,10 @@ def build_services(settings: Settings, *, application: str) -> Services:
         identity=identity,
         issuers=Issuers(identity, bulkhead),
         limiter=RedisLimiter(settings.redis_url),
+        storage=Storage(_file_store(settings), vault),
+        scanner=scanner,
         directories=_directories(settings, bulkhead),
-        health={
-            "database": DatabaseHealth(database),
-            "redis": RedisHealth(redis),
-            "gateway": GatewayHealth(rooms),
-        },
+        health=_health(settings, database, redis, rooms, scanner),
     )
 
 
@@ -107,6 +110,30 @@ def _directories(settings: Settings, bulkhead: Bulkhead) -> dict[str, Directory]
     sender = GuardedSender(timeout_s=settings.directory_timeout_s, allow_private=True)
     http = DirectoryHttp(sender, bulkhead)
     return {"rest": RestDirectory(http), "fhir": FhirDirectory(http)}
+
+
+def _health(
+    settings: Settings, database: Database, redis: Redis, rooms: RedisRooms, scanner: Clamd
+) -> dict[str, Pings]:
+    parts: dict[str, Pings] = {
+        "database": DatabaseHealth(database),
+        "redis": RedisHealth(redis),
+        "gateway": GatewayHealth(rooms),
+    }
+    # Who has named none shares no files, which is no fault.
+    return parts | ({"scanner": scanner} if settings.clamd_address else {})
+
+
+def _file_store(settings: Settings) -> FileStore:
+    if not settings.s3_bucket:
+        return LocalFiles(settings.file_store_folder)
+    return S3Files(
+        bucket=settings.s3_bucket,
+        endpoint_url=settings.s3_endpoint_url,
+        region=settings.s3_region,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key,
+    )
 
 
 class DatabaseHealth(Pings):

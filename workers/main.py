@@ -24,8 +24,19 @@ from rq.worker import WorkerStatus
 
 from app.observability import place_of
 from app.services import Services
+from workers.erasing import start_erasing
 from workers.jobs.context import JobContext, hold
-from workers.jobs.wakeups import DELIVERIES, DIRECTORY, MAIL, SERVICE, SMS, Wakeups, connect, queue
+from workers.jobs.wakeups import (
+    DELIVERIES,
+    DIRECTORY,
+    FILES,
+    MAIL,
+    SERVICE,
+    SMS,
+    Wakeups,
+    connect,
+    queue,
+)
 from workers.schedule import Backoff, Stop
 
 log = structlog.get_logger()
@@ -98,11 +109,18 @@ class DirectoryWorker(ThreadWorker):
     at_work = Lock()
 
 
+class FileWorker(ThreadWorker):
+    """Checks files that people share."""
+
+    at_work = Lock()
+
+
 SENDERS: dict[str, type[ThreadWorker]] = {
     MAIL: MailWorker,
     SMS: SmsWorker,
     SERVICE: ServiceWorker,
     DIRECTORY: DirectoryWorker,
+    FILES: FileWorker,
 }
 
 
@@ -115,6 +133,7 @@ def run(services: Services) -> None:
     for name, kind in SENDERS.items():
         sender = (kind, name, url, stop)
         Thread(target=_keep_working, args=sender, name=name, daemon=True).start()
+    start_erasing(services, stop)
     log.info("worker_started")
     _keep_working(InProcessWorker, DELIVERIES, url, stop)
     last = time.monotonic() + LAST_MAIL_S

@@ -22,6 +22,7 @@ from app.attendance import totals
 from app.clock import utc_now
 from app.db.listening import listening
 from app.events.models import Event
+from app.files import checking
 from app.notifications import planning
 from app.notifications import service as notifications
 from app.notifications.kinds import Channel
@@ -33,7 +34,7 @@ from app.services import Services
 from app.visits import reports
 from app.visits import sweep as session_rules
 from app.webhooks import deliveries
-from workers.jobs.wakeups import DRAIN, REPORT, SEND_BY, Wakeups, connect
+from workers.jobs.wakeups import CHECK, DRAIN, REPORT, SEND_BY, Wakeups, connect
 from workers.schedule import Backoff, Every, Stop, repeat
 from workers.sealing import start_keeper
 
@@ -44,6 +45,7 @@ BATCH = 200
 PURGE_EVERY_S = 3600.0
 COUNT_EVERY_S = 10.0
 EMAIL_ONLY = frozenset({Channel.EMAIL})
+ARRIVED = "file.uploaded"
 RELAY_LOCK = 7_230_902  # any number, the same for every relay
 
 # One relay at a time: two could make the deliveries of a session in the wrong order.
@@ -63,6 +65,8 @@ class Relayed:
     notifications: list[Ready]
     # Whose own services have news of visits coming.
     organisations: set[UUID]
+    # Files that have arrived and are to be checked.
+    files: set[UUID]
 
 
 class Relay:
@@ -110,6 +114,7 @@ class Relay:
             self._wake(DRAIN, relayed.subscriptions)
             self._wake_senders(relayed.notifications)
             self._wake(REPORT, relayed.organisations)
+            self._wake(CHECK, relayed.files)
         return relayed
 
     def _sweep(self) -> None:
@@ -119,9 +124,11 @@ class Relay:
             subscriptions = deliveries.due_subscriptions(db, now=now)
             messages = notifications.due(db, now=now, limit=BATCH)
             organisations = reports.due(db, now=now)
+            files = checking.due(db, limit=BATCH, now=now)
         self._wake(DRAIN, subscriptions)
         self._wake_senders(messages)
         self._wake(REPORT, organisations)
+        self._wake(CHECK, files)
 
     def _wake_senders(self, messages: Collection[Ready]) -> None:
         for channel, job in SEND_BY.items():
@@ -131,6 +138,7 @@ class Relay:
         database, now = self._services.database, utc_now()
         with database.begin() as db:
             db.execute(PURGE_SIGN_INS, {"now": now})
+            checking.give_up(db, limit=BATCH, now=now)
         while not self._stop.is_set():
             with database.begin() as db:
                 if purge_expired(db, now=now) < PURGED_AT_ONCE:
@@ -162,15 +170,16 @@ def relay_events(
 ) -> Relayed:
     """Make deliveries and messages of some unrelayed events, unless another relay is at it."""
     if not db.scalar(LOCK, {"key": RELAY_LOCK}):
-        return Relayed(0, set(), [], set())
+        return Relayed(0, set(), [], set(), set())
     events = _claim(db, limit=limit, now=now)
     if not events:
-        return Relayed(0, set(), [], set())
+        return Relayed(0, set(), [], set(), set())
     return Relayed(
         len(events),
         deliveries.make(db, events, now=now),
         planning.make(db, events, available=available, now=now),
         reports.make(db, events, now=now),
+        {UUID(e.data["file_id"]) for e in events if e.type == ARRIVED},
     )
 
 

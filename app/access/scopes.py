@@ -13,6 +13,8 @@ SCOPES: Mapping[str, str] = {
     "recordings:write": "Start and stop recordings.",
     "consents:read": "Read who agreed to what, and export it.",
     "consents:write": "Write down consents that people gave elsewhere.",
+    "files:read": "List and open the files of a session.",
+    "files:write": "Share and delete files in a session.",
     "webhooks:manage": "Subscribe addresses to events.",
     "appointments:read": "Read appointments.",
     "appointments:write": "Make, move and cancel appointments.",
@@ -30,8 +32,8 @@ SCOPES: Mapping[str, str] = {
 CLINIC = (
     "sessions:read", "sessions:write", "participants:read", "participants:write",
     "rooms:moderate", "recordings:read", "recordings:write", "consents:read", "consents:write",
-    "appointments:read",
-    "appointments:write", "visits:write", "events:read", "notifications:manage",
+    "appointments:read", "appointments:write", "visits:write", "events:read",
+    "notifications:manage", "files:read", "files:write",
 )  # fmt: skip
 # The four teams are those of the hospital's access table (NetOps see how the network parts are,
 # SecOps read the audit log and change nothing, AppOps configure, DevOps administer).

@@ -17,6 +17,10 @@ CONFLICTS: dict[str, tuple[str, str]] = {
         "recording_live",
         "This session is being recorded already.",
     ),
+    "ix_session_files_superseded_once": (
+        "prescription_superseded",
+        "Another prescription takes the place of this one already.",
+    ),
     "ix_links_one_live_per_participant": (
         "link_changed_meanwhile",
         "Somebody else replaced this link at the same moment; read it again.",

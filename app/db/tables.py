@@ -9,12 +9,14 @@ from app.db.base import Base
 from app.directory.models import DirectoryConnection
 from app.emergencies.models import EmergencyEntry
 from app.events.models import Event
+from app.files.models import FilePart, FileView, SessionFile
 from app.notifications.models import Notification
 from app.organisations.models import ApiClient, ClientSecret, Organisation, SigningKey
 from app.participants.models import Attendance, Link, Participant
 from app.recordings.models import Recording
 from app.rooms.models import AvModeration, RoomCommand, RoomEvent
 from app.sessions.models import CareSession
+from app.storage.models import StoredFile
 from app.visits.models import VisitReport
 from app.web.models import IdempotencyKey
 from app.webhooks.models import WebhookDelivery, WebhookSubscription
@@ -37,6 +39,8 @@ __all__ = [
     "DirectoryConnection",
     "EmergencyEntry",
     "Event",
+    "FilePart",
+    "FileView",
     "IdempotencyKey",
     "IdentityProvider",
     "Link",
@@ -48,8 +52,10 @@ __all__ = [
     "Recording",
     "RoomCommand",
     "RoomEvent",
+    "SessionFile",
     "SigningKey",
     "StaffSession",
+    "StoredFile",
     "Visit",
     "VisitReport",
     "WebhookDelivery",

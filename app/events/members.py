@@ -71,6 +71,8 @@ MEMBERS: Mapping[str, Member] = {
     ),
     "entry_id": _id("04", "The uninvited entry."),
     "outcome": _choice("justified", "justified", "unjustified"),
+    "file_id": _id("06", "The file."),
+    "file_kind": _choice("xray", "image", "xray", "document", "prescription", "report"),
     "code": _text("full", about="Why: a code of docs/errors.md."),
     "until": _moment(nullable=True, about="When the person may come back; null: never."),
     "by": _choice("participant", "client", "user", "participant"),

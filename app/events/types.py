@@ -17,6 +17,7 @@ _OF = ("reference",)
 _PERSON = ("participant_id", "role", "participant_reference")
 _CONSENT = (*_PERSON, "purpose", "consent_channel", "language", "text_sha256")
 _RECORDING = ("recording_id", "reason")
+_FILE = ("file_id", "file_kind")
 _VISIT = ("appointment_id", "reference")
 _TIMES = ("planned_start", "planned_end")
 
@@ -129,6 +130,18 @@ EVENT_TYPES: dict[str, EventType] = {
         EventType("appointment.no_show", "The patient did not come.", (*_VISIT, "reason")),
         EventType("visit.started", "The visit of an appointment began.", (*_VISIT, "started_by")),
         EventType("visit.completed", "The visit of an appointment is over.", (*_VISIT, "reason")),
+        EventType("file.uploaded", "A file has arrived and is being checked.", _FILE),
+        EventType("file.available", "A file was found to be good and can be opened.", _FILE),
+        EventType(
+            "file.refused", "A file was not what it should be; it is gone.", (*_FILE, "code")
+        ),
+        EventType("file.quarantined", "Malware was found in a file; nobody can get it.", _FILE),
+        EventType(
+            "file.viewed",
+            "A person of the session opened a file for the first time.",
+            (*_FILE, "participant_id"),
+        ),
+        EventType("file.deleted", "A file was deleted for good.", _FILE),
     )
 }
 

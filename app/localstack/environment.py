@@ -12,7 +12,7 @@ MAIL_FROM = "Teleconsult <no-reply@hospital.localhost>"
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the parts are; the database URLs in libpq's form."""
+    """Where the parts are; the database URLs in libpq's form, `files` a folder."""
 
     api_port: int
     stream_port: int
@@ -23,6 +23,8 @@ class Addresses:
     component_port: int
     smtp_port: int
     turn_port: int
+    files: str
+    clamd_port: int
 
     @property
     def public_url(self) -> str:
@@ -47,6 +49,8 @@ def _storage(addresses: Addresses) -> dict[str, str]:
         "DATABASE_URL": _with_driver(addresses.database_url),
         "MIGRATION_DATABASE_URL": _with_driver(addresses.migration_database_url),
         "REDIS_URL": addresses.redis_url,
+        "FILE_STORE_FOLDER": addresses.files,
+        "CLAMD_ADDRESS": f"127.0.0.1:{addresses.clamd_port}",
     }
 
 

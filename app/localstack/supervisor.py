@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from app.localstack import names
+from app.localstack.clamd import Clamd
 from app.localstack.coturn import Coturn
 from app.localstack.credentials import Secrets
 from app.localstack.environment import Addresses, service_environment
@@ -26,7 +27,7 @@ from app.localstack.standins import Focus, Mail, OidcProvider, Recorder
 __all__ = ["BACKING", "DEMONSTRATION", "SERVICES", "AlreadyRunning", "LocalStack"]
 
 # In the order they begin: PostgreSQL last, because the others start up while it makes its cluster.
-BACKING = ("prosody", "focus", "recorder", "redis", "coturn", "mail", "postgres")
+BACKING = ("prosody", "focus", "recorder", "redis", "coturn", "mail", "clamd", "postgres")
 # For a person who tries it; the tests start one of their own where they need it.
 DEMONSTRATION = ("oidc",)
 SERVICES = ("api", "stream", "relay", "gateway", "worker")
@@ -40,6 +41,7 @@ PORT_NAMES = (
     "coturn",
     "mail",
     "oidc",
+    "clamd",
 )
 PORTS_FILE = "ports.json"
 # Kept when a folder is emptied: the lock is held through these very files.
@@ -264,6 +266,7 @@ class LocalStack:
             ),
             Mail(folder / "mail", port=ports["mail"]),
             OidcProvider(folder / "oidc", port=ports["oidc"], people=names.STAFF),
+            Clamd(folder / "clamd", port=ports["clamd"]),
             Prosody(folder / "prosody", ports=prosody_ports, secrets=secrets, settings=prosody),
             Focus(
                 folder / "focus", component_port=ports["prosody_component"], secret=secrets.focus
@@ -288,6 +291,8 @@ class LocalStack:
             component_port=self.ports["prosody_component"],
             smtp_port=self.ports["mail"],
             turn_port=self.ports["coturn"],
+            files=str(self.data_dir / "files"),
+            clamd_port=self.ports["clamd"],
         )
 
 

@@ -44,10 +44,11 @@ def _our_hosts() -> set[str]:
 
 
 def seated(
-    permission: Permission | None = None,
+    permission: Permission | None = None, *, inside: bool = False
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Let only people in whose link is good and who have `permission` (None: everybody), limit the
-    transaction to their organisation, and give the view `seat`. Stands inside `transactional`."""
+    transaction to their organisation, and give the view `seat`. With `inside` it must be good for
+    the room now: who waits is refused. Stands inside `transactional`."""
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
@@ -71,7 +72,10 @@ def _seat(db: Session, code: str, permission: Permission | None) -> Seat:
     try:
         seat = links.open_seat(db, code)
         early_join_s = current_services().settings.early_join_s
-        links.require_valid(seat, seat.barrier(early_join_s=early_join_s, now=now()))
+        barrier = seat.barrier(early_join_s=early_join_s, now=now())
+        links.require_valid(seat, barrier)
+        if inside and barrier:
+            raise Forbidden("You are not in the room yet.", code="not_inside")
         if permission is not None and permission not in seat.permissions:
             raise Forbidden("Your part in this session does not allow it.", code="not_permitted")
     except DomainError as error:

@@ -19,6 +19,11 @@ class Permission(StrEnum):
     SHARE_SCREEN = "share_screen"
     SHARE_FILES = "share_files"
     SHARE_PRESCRIPTIONS = "share_prescriptions"
+    SEE_IMAGES = "see_images"
+    SEE_XRAYS = "see_xrays"
+    SEE_DOCUMENTS = "see_documents"
+    SEE_PRESCRIPTIONS = "see_prescriptions"
+    SEE_REPORTS = "see_reports"
     CHAT = "chat"
     ENTER_WITHOUT_HOST = "enter_without_host"
     ENTER_UNINVITED = "enter_uninvited"
@@ -38,6 +43,7 @@ class Role(StrEnum):
 
 _P = Permission
 _TALK = frozenset({_P.CHAT})
+_CASE = frozenset({_P.SEE_IMAGES, _P.SEE_XRAYS, _P.SEE_DOCUMENTS, _P.SEE_REPORTS})
 
 ALWAYS: dict[Role, frozenset[Permission]] = {
     Role.DOCTOR: frozenset(_P) - {_P.ENTER_UNINVITED},
@@ -50,12 +56,15 @@ ALWAYS: dict[Role, frozenset[Permission]] = {
             _P.SHARE_FILES,
             _P.CHAT,
             _P.ENTER_WITHOUT_HOST,
+            _P.SEE_PRESCRIPTIONS,
         }
-    ),
-    Role.PATIENT: frozenset({_P.SHARE_FILES, _P.CHAT}),
-    Role.PARAMEDIC: frozenset({_P.SHARE_SCREEN, _P.SHARE_FILES, _P.CHAT}),
-    Role.INTERPRETER: _TALK,
-    Role.RELATIVE: _TALK,
+    )
+    | _CASE,
+    Role.PATIENT: frozenset({_P.SHARE_FILES, _P.CHAT, _P.SEE_PRESCRIPTIONS}) | _CASE,
+    Role.PARAMEDIC: frozenset({_P.SHARE_SCREEN, _P.SHARE_FILES, _P.CHAT}) | _CASE,
+    # Both read forms with the patient.
+    Role.INTERPRETER: _TALK | {_P.SEE_DOCUMENTS},
+    Role.RELATIVE: _TALK | {_P.SEE_DOCUMENTS},
     Role.OBSERVER: frozenset(),
 }
 

@@ -24,6 +24,7 @@ TAGS = {
     "moderation": "What is done to people in a running call",
     "consents": "What people agreed to, and with which text",
     "recordings": "Recordings, with everybody's consent",
+    "files": "What people share in a session",
     "attendance": "Who was in the room",
     "emergencies": "Entering an emergency uninvited",
     "appointments": "What is planned, and how it went",
@@ -48,6 +49,7 @@ PLACES = (
     ("/sessions/*/waiting", "waiting"),
     ("/sessions/*/consents", "consents"),
     ("/sessions/*/recordings", "recordings"),
+    ("/sessions/*/files", "files"),
     ("/sessions/*/attendance", "attendance"),
     ("/sessions/*/emergency-entries", "emergencies"),
     ("/sessions/*/notifications", "notifications"),
@@ -68,7 +70,7 @@ PLACES = (
     ("/", "sign-in"),
 )
 # Blueprints behind a personal link that repeat operations of the API.
-OF_A_PAGE = ("controls", "page-waiting", "page-consents")
+OF_A_PAGE = ("controls", "page-waiting", "page-consents", "page-files")
 _ID = re.compile(r"{\w+}")
 DESCRIPTION = """Consultations over a hospital's own Jitsi Meet.
 

@@ -6,8 +6,12 @@ import pytest
 from flask import Flask
 
 from app.adapters.memory import MemoryRooms
+from app.adapters.scanner_clamd import Clamd
 from app.factory import create_app
+from app.localstack.clamd import Clamd as ClamdPart
+from app.localstack.ports import Ports
 from app.services import Services
+from tests.api.filing import Archive, Filing, archive_of
 from tests.api.hospital import Hospital, admit_hospital
 from tests.api.prosody import Prosody
 
@@ -43,3 +47,28 @@ def live(services: Services) -> Iterator[MemoryRooms]:
 def prosody(app: Flask, services: Services) -> Prosody:
     """A run of Prosody that tells the application what happens in the rooms."""
     return Prosody(app, services, services.settings.room_events_secret[0])
+
+
+@pytest.fixture(scope="session")
+def scanner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clamd]:
+    """A real ClamAV daemon with a signature of our own, for the test file of EICAR."""
+    claims = Ports()
+    part = ClamdPart(tmp_path_factory.mktemp("clamd"), port=claims.choose())
+    part.start()
+    yield Clamd(f"127.0.0.1:{part.port}")
+    part.stop()
+    claims.release()
+
+
+@pytest.fixture(scope="session")
+def archive(
+    services: Services, scanner: Clamd, tmp_path_factory: pytest.TempPathFactory
+) -> Archive:
+    """An application whose files lie in a folder, and are looked at by a real scanner."""
+    return archive_of(services, tmp_path_factory.mktemp("files"), scanner)
+
+
+@pytest.fixture
+def filing(archive: Archive, alice: Hospital) -> Filing:
+    """An open session of Alice's, whose people share files."""
+    return archive.session_of(alice)

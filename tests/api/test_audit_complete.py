@@ -5,9 +5,10 @@ fails here without anybody having thought of it.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,13 +22,16 @@ from app.adapters.memory import MemoryRooms
 from app.clock import utc_now
 from app.consents.texts import RECORDING, ours
 from app.factory import create_app
+from app.ports import Scanner
 from app.services import Services
 from app.sessions.schemas import MAX_CAPACITY
 from app.web.auth import issue_token
 from app.web.cookies import STAFF
 from app.webhooks import deliveries
+from tests.api import samples
 from tests.api import test_schema as document
 from tests.api.clinic import make_appointment, with_directory
+from tests.api.filing import Filing, Person
 from tests.api.hospital import Hospital, admit_hospital
 from tests.api.prosody import ADMISSION, EVENTS, Prosody, invite
 from tests.api.records import audit_of, code_of, events_of
@@ -173,6 +177,34 @@ def recorded(hospital: Hospital, services: Services) -> dict[str, str]:
     return {**place, "recording_id": made["id"]}
 
 
+def shared_file(hospital: Hospital, services: Services) -> dict[str, str]:
+    """A report that can be opened and deleted, by its doctor's page too."""
+    session = hospital.new_session()
+    doctor = hospital.invite(session["id"], "doctor")
+    filing = Filing(services, hospital.app, hospital, session, Path())
+    person = Person(filing, doctor)
+    announced = person.announce("report", samples.pdf()).get_json()
+    assert filing.send(announced, samples.pdf()).status_code == 204
+    filing.check(announced["id"], scanner=Unsuspecting())
+    return {
+        "session_id": session["id"],
+        "participant_id": doctor["id"],
+        "code": code_of(doctor),
+        "file_id": announced["id"],
+    }
+
+
+class Unsuspecting(Scanner):
+    """Finds nothing: what is proved here is that there are entries."""
+
+    def scan(self, content: Iterable[bytes]) -> str:
+        """Look at nothing."""
+        return ""
+
+    def ping(self) -> None:
+        """Be there."""
+
+
 # What stands in the path, where something that merely exists is not enough for success.
 PLACES: dict[str, Callable[[Hospital, Services], dict[str, str]]] = {
     "POST /sessions/{session_id}/start": planned,
@@ -194,6 +226,11 @@ PLACES: dict[str, Callable[[Hospital, Services], dict[str, str]]] = {
     "POST /j/{code}/consents": doctors_link,
     "POST /j/{code}/controls/stop-recording": recorded,
     "POST /visits/{appointment_id}/end": visit,
+    "POST /sessions/{session_id}/files/{file_id}/links": shared_file,
+    "DELETE /sessions/{session_id}/files/{file_id}": shared_file,
+    "POST /j/{code}/files": doctors_link,
+    "POST /j/{code}/files/{file_id}/link": shared_file,
+    "DELETE /j/{code}/files/{file_id}": shared_file,
     "POST /webhooks/{webhook_id}/resume": paused,
     "POST /webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver": delivered,
     **{
@@ -237,6 +274,8 @@ def prepare(case: Any, operation: str, hospital: Hospital, services: Services) -
         case.body |= {"act": "given", "text_sha256": TEXT.sha256}
     if operation.endswith(("/recordings", "/record")):
         case.body = {"ask_first": True}
+    if "/files/" in operation and "/link" in operation:  # of a report there is no preview
+        case.body = {}
     if operation.endswith("/av-moderation"):  # off is what it is
         case.body = {**case.body, "audio": True, "audio_allowed": [], "video_allowed": []}
     if operation == "POST /oauth/token":
@@ -322,8 +361,14 @@ def leave(hospital: Hospital, services: Services, _prosody: Prosody) -> None:
     assert client.post("/staff/sign-out", headers=ours).status_code == 303
 
 
-# What is no part of the API's document: pages and Prosody.
+def upload(hospital: Hospital, services: Services, _prosody: Prosody) -> None:
+    """Somebody sends a file's bytes."""
+    shared_file(hospital, services)
+
+
+# What is no part of the API's document: pages, Prosody, and bytes.
 UNDOCUMENTED: dict[str, tuple[Doing, str]] = {
+    "PATCH /uploads/<ticket>": (upload, "file.uploaded"),
     "POST /staff/sign-out": (leave, "staff.signed_out"),
     "POST /internal/rooms/recording": (record, "recording.refused"),
     "POST /internal/rooms/waiting": (let_in_by_stranger, "room.act_refused"),

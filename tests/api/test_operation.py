@@ -81,13 +81,14 @@ def test_health_says_which_part_is_at_fault(
 
 
 def test_health_looks_at_the_real_parts(app: Flask) -> None:
-    """Here PostgreSQL runs, Redis and the gateway do not."""
+    """Here PostgreSQL runs, Redis, the gateway and the scanner do not."""
     body = app.test_client().get("/health").get_json()
     assert body["status"] == "degraded"
     assert {name: check["status"] for name, check in body["checks"].items()} == {
         "database": "ok",
         "redis": "failed",
         "gateway": "failed",
+        "scanner": "failed",
     }
 
 

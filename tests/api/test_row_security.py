@@ -2,19 +2,25 @@
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import psycopg2
 import pytest
 from psycopg2 import errors
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
+from app.audit import service as audit
 from app.clock import utc_now
 from app.db.migrate import check
 from app.db.tables import Base
 from app.directory import service as directory
+from app.files import service as files
+from app.files.models import FilePart, FileView
 from app.localstack.supervisor import LocalStack
 from app.services import Services
+from app.storage import service as storage
 from app.visits import reports
 from tests.api.auditing import make_checkpoint, seal_all
 from tests.api.clinic import make_appointment, with_directory
@@ -56,6 +62,8 @@ def furnished(alice: Hospital, services: Services, prosody: Prosody) -> Hospital
     alice.post(f"/sessions/{emergency['id']}/emergency-entries", json=entry)
     with services.database.begin() as db:
         fill(db, hook["id"], other["id"])
+        stored = storage.announce(db, organisation_id=alice.organisation_id, now=utc_now())
+        share(db, alice, session["id"], other["id"], stored.id)
     connect_directory(services, alice)
     made = make_appointment(with_directory(alice))
     report_visit(services, made["session_id"])
@@ -63,6 +71,24 @@ def furnished(alice: Hospital, services: Services, prosody: Prosody) -> Hospital
     seal_all(services)
     make_checkpoint(services, alice)
     return alice
+
+
+def share(db: Session, alice: Hospital, session_id: str, person_id: str, stored_id: UUID) -> None:
+    """Let there be a file that arrives, and that somebody looked at."""
+    file = files.announce(
+        db,
+        organisation_id=alice.organisation_id,
+        session_id=UUID(session_id),
+        actor=audit.SERVICE,
+        now=utc_now(),
+        kind="report",
+        name="a.pdf",
+        size_bytes=9,
+    )
+    ids = {"file_id": file.id, "organisation_id": alice.organisation_id}
+    db.add(FilePart(**ids, start=0, stored_id=stored_id))
+    seen = {"first_at": utc_now(), "last_at": utc_now()}
+    db.add(FileView(**ids, **seen, participant_id=UUID(person_id)))
 
 
 def connect_directory(services: Services, alice: Hospital) -> None:

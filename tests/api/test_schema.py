@@ -29,6 +29,7 @@ from app.signing import encode_secret
 from app.web.schemas import EARLIEST, LATEST
 from tests.api.clinic import appointment_in, make_appointment, with_directory
 from tests.api.hospital import Hospital
+from tests.api.records import code_of
 
 EXAMPLES = 15
 MAKE = "POST /appointments"
@@ -129,12 +130,25 @@ def existing(hospital: Hospital, names: set[str]) -> dict[str, str]:
     if "webhook_id" in names:
         address = {"url": f"https://hospital.example/{uuid4()}"}
         ids["webhook_id"] = hospital.post("/webhooks", json=address).get_json()["id"]
+    if "file_id" in names:
+        ids |= existing_file(hospital, names)
     return ids
+
+
+def existing_file(hospital: Hospital, names: set[str]) -> dict[str, str]:
+    """Return ids of a file that was just announced, by the person whose page is asked for it."""
+    session_id = hospital.new_session()["id"]
+    person = hospital.invite(session_id, "doctor")
+    announced = {"kind": "image", "name": "a.jpg", "size_bytes": 9}
+    path = f"/j/{code_of(person)}/files"
+    file = hospital.app.test_client().post(path, json=announced).get_json()
+    ids = {"session_id": session_id, "code": code_of(person), "file_id": file["id"]}
+    return {name: ids[name] for name in names}
 
 
 def make_possible(body: dict[str, Any], *, is_new: bool) -> None:
     """Put right what a schema cannot say: an end comes after its start, an address is https and
-    public, a secret is long."""
+    public, a secret is long, a file has the size of its kind."""
     start, end = body.get("planned_start"), body.get("planned_end")
     if end and not (start and start < end):
         del body["planned_end"]
@@ -144,6 +158,10 @@ def make_possible(body: dict[str, Any], *, is_new: bool) -> None:
         decide(body["policy"])
     if {"since", "until"} <= body.keys():
         body["since"], body["until"] = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
+    if "size_bytes" in body:
+        body |= {"kind": "report", "size_bytes": 9, "supersedes_id": None}
+        if "author_id" in body:
+            body["author_id"] = None
     if "url" in body:
         body["url"] = f"https://hospital.example/{uuid4()}"
     if body.get("secret") is not None:

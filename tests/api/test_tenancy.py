@@ -22,7 +22,9 @@ from tests.api.records import audit_of
 
 ETAG = {"If-Match": '"1"'}
 S, P, W = "/sessions/{session}", "/sessions/{session}/participants/{person}", "/webhooks/{webhook}"
+F = f"{S}/files/{{file}}"
 PERSON = {"role": "doctor", "display_name": "X"}
+FILE = {"kind": "image", "name": "a.jpg", "size_bytes": 9}
 HOOK = {"url": "https://hospital.example/hook"}
 A, V = "/appointments/{appointment}", "/visits/{appointment}"
 RESEND = {"participant_id": str(uuid4()), "kind": "invitation"}
@@ -124,6 +126,11 @@ OPERATIONS = [
     Operation("POST", f"{W}/resume", "webhooks:manage"),
     Operation("POST", f"{W}/rotate-secret", "webhooks:manage"),
     Operation("POST", f"{W}/test", "webhooks:manage"),
+    Operation("POST", f"{S}/files", "files:write", FILE),
+    Operation("GET", f"{S}/files", "files:read"),
+    Operation("GET", F, "files:read"),
+    Operation("DELETE", F, "files:write"),
+    Operation("POST", f"{F}/links", "files:read", {}),
     Operation("GET", f"{S}/attendance", "sessions:read"),
     Operation("GET", f"{S}/attendance.csv", "sessions:read"),
     Operation("POST", f"{S}/emergency-entries", "emergency:enter", EMERGENCY),
@@ -137,7 +144,9 @@ OPERATIONS = [
     Operation("GET", f"/audit/export?{SPAN}", "audit:read"),
 ]
 ABOUT_ONE = [operation for operation in OPERATIONS if "{" in operation.path]
-NAMED = ("session", "person", "webhook", "appointment", "entry", "delivery", "recording")
+NAMED = (
+    "session", "person", "webhook", "appointment", "entry", "delivery", "recording", "file",
+)  # fmt: skip
 IDS = {name: str(uuid4()) for name in NAMED}
 # They have no caller with a token, each for its own reason.
 OPEN = {
@@ -150,6 +159,10 @@ OPEN = {
     "GET /j/{code}/consents",
     "POST /j/{code}/consents",
     "GET /j/{code}/waiting",
+    "GET /j/{code}/files",
+    "POST /j/{code}/files",
+    "POST /j/{code}/files/{file_id}/link",
+    "DELETE /j/{code}/files/{file_id}",
     "POST /j/{code}/waiting/admit-next",
     "POST /j/{code}/waiting/{participant_id}/admit",
     "POST /j/{code}/waiting/{participant_id}/deny",
@@ -188,6 +201,7 @@ def hers(services: Services, alice: Hospital, prosody: Prosody) -> dict[str, str
     made = make_appointment(with_directory(alice))
     emergency = alice.new_session(kind="emergency")["id"]
     entered = alice.post(f"/sessions/{emergency}/emergency-entries", json=EMERGENCY).get_json()
+    file = alice.post(f"/sessions/{session['id']}/files", json=FILE)
     return {
         "session": session["id"],
         "person": person["id"],
@@ -196,6 +210,7 @@ def hers(services: Services, alice: Hospital, prosody: Prosody) -> dict[str, str
         "entry": entered["entry"]["id"],
         "delivery": str(uuid4()),
         "recording": wanted.get_json()["id"],
+        "file": file.get_json()["id"],
     }
 
 
@@ -219,6 +234,7 @@ def test_the_table_above_holds_every_operation(app: Flask) -> None:
         "entry": "{entry_id}",
         "delivery": "{delivery_id}",
         "recording": "{recording_id}",
+        "file": "{file_id}",
     }
     tabled = {str(o).partition("?")[0].format(**names): o.scope for o in OPERATIONS}
     assert set(found) == {*tabled, *OPEN, ME}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from tests.bench import exchange, joins, kick, memory, scale, streams, webhook
+from tests.bench import exchange, files, joins, kick, memory, scale, streams, webhook
 from tests.bench.figures import Figure, table, write_json
 from tests.bench.lab import QUICK, Scale
 
@@ -24,6 +24,7 @@ BENCHES: dict[str, Callable[[Scale], list[Figure]]] = {
     "joins": joins.bench,
     "memory": memory.bench,
     "streams": streams.bench,
+    "files": files.bench,
     "scale": scale.bench,
 }
 # Loading takes long, and 20 GB.

@@ -41,6 +41,8 @@ class Scale:
     stream_events: int = 8
     stored_sessions: int = 1_000_000
     scale_rounds: int = 60
+    xray_frames: int = 127
+    file_rounds: int = 9
 
 
 QUICK = Scale(
@@ -59,6 +61,8 @@ QUICK = Scale(
     stream_events=2,
     stored_sessions=2000,
     scale_rounds=2,
+    xray_frames=2,
+    file_rounds=2,
 )
 
 

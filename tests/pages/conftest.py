@@ -22,6 +22,7 @@ from app.errors import Gone, NotFound
 from app.pages.routes import make_blueprint
 from app.participants.links import LinkView
 from app.web.services import EXTENSION
+from tests.pages.shared_files import SharedFiles
 
 CODE = "patientslink"
 START = datetime(2030, 5, 14, 12, 30, tzinfo=UTC)
@@ -89,6 +90,7 @@ class LinkService:
     is_asked: bool = False
     answers: list[tuple[str, str]] = field(default_factory=list)
     permissions: list[str] = field(default_factory=lambda: ["share_screen"])
+    shared: SharedFiles = field(default_factory=SharedFiles)
     others: list[tuple[str, str]] = field(default_factory=lambda: [("Dr. Ada Keller", "doctor")])
 
     def find(self, code: str) -> LinkView:
@@ -274,6 +276,7 @@ def app(service: LinkService) -> Flask:
     app.post("/j/<code>/controls/<name>", endpoint="control")(
         lambda code, name: service.control(name, request.get_json())
     )
+    service.shared.register(app)
     return app
 
 

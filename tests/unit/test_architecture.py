@@ -16,8 +16,8 @@ from tests.conftest import repository
 ROOT = repository()
 RESOURCES = (
     "access", "appointments", "attendance", "audit", "consents", "directory", "emergencies",
-    "events", "feed", "moderation", "notifications", "organisations", "participants", "recordings",
-    "rooms", "sessions", "visits", "waiting", "webhooks",
+    "events", "feed", "files", "moderation", "notifications", "organisations", "participants",
+    "recordings", "rooms", "sessions", "storage", "visits", "waiting", "webhooks",
 )  # fmt: skip
 WITH_ROUTES = tuple(name for name in RESOURCES if (ROOT / "app" / name / "routes.py").exists())
 LONGEST_FILE = 300

@@ -8,8 +8,8 @@ from app.bulkhead import Bulkhead
 from app.errors import Unavailable
 
 
-@pytest.mark.parametrize(("threads", "places"), [(1, 1), (4, 2), (9, 4)])
-def test_half_of_the_threads_may_wait(threads: int, places: int) -> None:
+@pytest.mark.parametrize(("threads", "places"), [(1, 1), (6, 2), (10, 3)])
+def test_a_third_of_the_threads_may_wait(threads: int, places: int) -> None:
     """The next is refused when those are slow, until one comes back, whatever became of it."""
     bulkhead = Bulkhead(threads)
     with ExitStack() as waiting:

@@ -18,18 +18,29 @@ from rq.serializers import JSONSerializer
 
 DELIVERIES, MAIL, SMS, SERVICE = "deliveries", "mail", "sms", "service"
 DIRECTORY = "directory"
+FILES = "files"
 DRAIN = "workers.jobs.webhooks.drain_webhook"
 SEND = "workers.jobs.messages.send_mail"
 SEND_SMS = "workers.jobs.messages.send_sms"
 SEND_SERVICE = "workers.jobs.messages.send_service"
 SEND_BY = {"email": SEND, "sms": SEND_SMS, "service": SEND_SERVICE}
 REPORT = "workers.jobs.directory.report_visits"
-QUEUE_OF = {DRAIN: DELIVERIES, SEND: MAIL, SEND_SMS: SMS, SEND_SERVICE: SERVICE, REPORT: DIRECTORY}
+CHECK = "workers.jobs.files.check_file"
+QUEUE_OF = {
+    DRAIN: DELIVERIES,
+    SEND: MAIL,
+    SEND_SMS: SMS,
+    SEND_SERVICE: SERVICE,
+    REPORT: DIRECTORY,
+    CHECK: FILES,
+}
 
 # Only if a worker dies as it takes a job, and the queue is never empty, does anybody wait for this.
 MARK_S = 30
 # Far above what a job may take; a job that hangs all the same is ended by RQ after this.
 JOB_TIMEOUT_S = 300
+# A large X-ray is scanned, read and written anew.
+CHECK_TIMEOUT_S = 3600
 FORGET_FAILED_S = 3600
 
 # What adapters say of a server that does not answer in time.
@@ -120,7 +131,7 @@ def _data(job: str, subject: UUID) -> EnqueueData:
     return Queue.prepare_data(
         job,
         (str(subject),),
-        timeout=JOB_TIMEOUT_S,
+        timeout=CHECK_TIMEOUT_S if job == CHECK else JOB_TIMEOUT_S,
         result_ttl=0,
         failure_ttl=FORGET_FAILED_S,
         description=job,

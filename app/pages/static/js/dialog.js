@@ -3,6 +3,7 @@
 import { part } from './page.js';
 
 let settle = () => {};
+let wired = false;
 
 /**
  * Ask, and wait for the answer.
@@ -30,8 +31,12 @@ export function ask({ title, text, yes, field, choice }) {
 /** Take an open question away, as if answered with no. */
 export const dismiss = () => answer(null);
 
-/** Wire the dialog of the page; called once. */
+/** Wire the dialog of the page; a second time changes nothing. */
 export function prepareDialog() {
+  if (wired) {
+    return;
+  }
+  wired = true;
   part('dialog-form').addEventListener('submit', (event) => {
     event.preventDefault();
     const chosen = part('dialog-form').querySelector('input:checked');

@@ -12,6 +12,7 @@ const moderation = {
   audio: { asked: 'call.asked-mic', refused: 'call.moderated-mic' },
   video: { asked: 'call.asked-camera', refused: 'call.moderated-camera' },
 };
+const FILES = /^(see_|share_files|share_prescriptions)/;
 const troubles = new Set();
 const groups = new Map();
 let controls = null;
@@ -19,6 +20,8 @@ let newest = null;
 // What this person may do, and the panel of who may moderate: nobody else needs to load it.
 let mine = [];
 let panel = null;
+// So are the files of a session, where there is anything of them for this person.
+let files = null;
 // The people of the meeting we are in; while another is being entered, still those of the former.
 let people = new Map();
 let sharing = false;
@@ -53,6 +56,10 @@ export const room = {
     if (mine.includes('moderate')) {
       manage();
     }
+    if (mine.some((permission) => FILES.test(permission))) {
+      files ??= import('./files.js');
+      files.then(({ startFiles }) => startFiles(), () => { files = null; });
+    }
   },
 
   /** Bring a fresh meeting to the front and take the older ones off the screen. */
@@ -80,6 +87,7 @@ export const room = {
   clear() {
     manageNoMore();
     stopWatching();
+    files?.then(({ stopFiles }) => stopFiles(), () => {});
     [...groups.keys()].forEach(room.drop);
     people = new Map();
     renderPeople();

@@ -98,6 +98,27 @@ export const answerConsent = (act, sha, channel) => send('/consents', { act, tex
 /** Do what a moderator wants in the room: `name` as in `/j/{code}/controls/{name}`. Gives the answer, or nothing. */
 export const control = (name, body) => send(`/controls/${name}`, body);
 
+/** Ask which files there are, and what may be shared; gives nothing when there is no answer. */
+export async function requestFiles() {
+  const answer = await ask('/files', {});
+  return answer.kind === 'ok' ? answer.body : null;
+}
+
+/** Announce a file whose bytes come next; gives it with `upload_url`, or nothing. */
+export const announceFile = (file) => send('/files', file);
+
+/** Where this person gets the bytes of a file for a few minutes, on this very server; or nothing. */
+export async function requestFileLink(id, what) {
+  const link = await send(`/files/${id}/link`, what);
+  return link && new URL(link.url).pathname;
+}
+
+/** Delete a file for good; tells whether it was done. */
+export async function removeFile(id) {
+  const answer = await ask(`/files/${id}`, { method: 'DELETE' });
+  return answer.kind === 'ok';
+}
+
 async function send(path, body) {
   const answer = await ask(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
   return answer.kind === 'ok' ? answer.body : null;

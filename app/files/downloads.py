@@ -1,0 +1,151 @@
+"""Bytes that go out: only of files that were checked, to whom may see them, each noted."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.audit.service import Actor
+from app.errors import Forbidden, NotFound
+from app.files import service, sight, states, tickets
+from app.files.kinds import JPEG
+from app.files.models import FileView, SessionFile
+from app.files.states import State
+from app.files.tickets import CONTENT, PREVIEW, Ticket
+from app.participants.models import Participant
+from app.participants.seats import Seat
+from app.sessions.models import CareSession
+from app.settings import Settings
+from app.storage.models import StoredFile
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What is handed out: which stored file, as what, under which name."""
+
+    stored: StoredFile
+    media_type: str
+    name: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A link to bytes for one person, and until when it works."""
+
+    url: str
+    expires_at: datetime
+
+
+def address(
+    db: Session,
+    file: SessionFile,
+    *,
+    actor: Actor,
+    preview: bool,
+    settings: Settings,
+    now: datetime,
+) -> Address:
+    """Return a short-lived link for one person; every use of it is noted.
+
+    Raises:
+        Conflict: the file is not there (yet).
+        NotFound: there is no preview of it, or no such person in the session.
+        Forbidden: this person does not see such files.
+    """
+    _require_there(file)
+    if preview and file.preview_id is None:
+        raise NotFound("There is no preview of this file.", code="preview_missing")
+    _require_seen(db, file, actor)
+    purpose = PREVIEW if preview else CONTENT
+    ticket = Ticket(purpose, file.organisation_id, file.id, actor)
+    text, expires_at = tickets.issue(ticket, secret=settings.api_token_secret[0], now=now)
+    service.note(db, file, "file.link_made", actor, now, part=purpose)
+    return Address(f"{settings.public_url}/downloads/{text}", expires_at)
+
+
+def address_from_seat(
+    db: Session, seat: Seat, *, file_id: UUID, preview: bool, settings: Settings, now: datetime
+) -> Address:
+    """Return one for the person behind a link.
+
+    Raises:
+        NotFound: there is no such file for them; else see `address`.
+    """
+    place = {"organisation_id": seat.organisation_id, "session_id": seat.session_id}
+    file = service.get(db, **place, file_id=file_id)
+    if not sight.may_see(seat.permissions, seat.participant_id, file):
+        raise NotFound("There is no such file in this session.", code="file_not_found")
+    actor = Actor("participant", str(seat.participant_id))
+    return address(db, file, actor=actor, preview=preview, settings=settings, now=now)
+
+
+def open_ticket(db: Session, ticket: Ticket, *, asked: str, now: datetime) -> Opened:
+    """Return what a link leads to, and note who opened it and which part.
+
+    Args:
+        asked: the range that was asked for, or ''.
+
+    Raises:
+        NotFound: the file is not there any more.
+        Forbidden: the person was removed, or does not see such files any more.
+        Conflict: the file was deleted.
+    """
+    file = db.get(SessionFile, ticket.file_id)
+    if file is None:
+        raise NotFound("There is nothing at this address.", code="ticket_unknown")
+    _require_there(file)
+    _require_seen(db, file, ticket.actor)
+    is_preview = ticket.purpose == PREVIEW
+    stored_id = file.preview_id if is_preview else file.content_id
+    stored = db.get(StoredFile, stored_id) if stored_id else None
+    if stored is None or stored.size_bytes is None:
+        raise NotFound("There is nothing at this address.", code="ticket_unknown")
+    detail = {"range": asked} if asked else {}
+    action = "file.previewed" if is_preview else "file.downloaded"
+    service.note(db, file, action, ticket.actor, now, **detail)
+    _remember(db, file, ticket.actor, now)
+    media_type = JPEG if is_preview else file.media_type or "application/octet-stream"
+    return Opened(stored, media_type, file.name, stored.size_bytes)
+
+
+def _require_there(file: SessionFile) -> None:
+    if file.state != State.AVAILABLE:
+        raise states.refusal(file.state)
+
+
+def _require_seen(db: Session, file: SessionFile, actor: Actor) -> None:
+    """Judge a person of the session anew; callers of the API were judged by their scopes."""
+    if actor.kind != "participant":
+        return
+    person = db.get(Participant, UUID(actor.id or ""))
+    if person is None or person.session_id != file.session_id:
+        raise NotFound(
+            "There is no such participant in this session.", code="participant_not_found"
+        )
+    if person.state == "removed":
+        raise Forbidden("You are not in this session any more.", code="participant_removed")
+    session = db.get_one(CareSession, file.session_id)
+    permissions = sight.permissions_of(db, person, session.kind)
+    if not sight.may_see(permissions, person.id, file):
+        raise Forbidden("Your part in this session does not allow it.", code="not_permitted")
+
+
+def _remember(db: Session, file: SessionFile, actor: Actor, now: datetime) -> None:
+    """Keep who of the session saw it, and tell of the first time."""
+    if actor.kind != "participant" or sight.is_sharer(UUID(actor.id or ""), file):
+        return
+    seen = insert(FileView).values(
+        file_id=file.id,
+        participant_id=UUID(actor.id or ""),
+        organisation_id=file.organisation_id,
+        first_at=now,
+        last_at=now,
+    )
+    known = seen.on_conflict_do_update(
+        index_elements=["file_id", "participant_id"], set_={"last_at": now}
+    ).returning(FileView.first_at == FileView.last_at)
+    if db.scalar(known):
+        service.tell(db, file, "file.viewed", now, participant_id=actor.id)

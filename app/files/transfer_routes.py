@@ -1,0 +1,113 @@
+"""`/uploads/…` and `/downloads/…`: bytes, for whoever has a ticket. Not of the JSON API: the first
+speaks tus 1.0.0 (https://tus.io/protocols/resumable-upload), the second plain HTTP with ranges."""
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+from werkzeug.datastructures import Headers
+
+from app.errors import Invalid, NotFound
+from app.files import downloads, tickets
+from app.files.downloads import Opened
+from app.files.kinds import RULES
+from app.files.tickets import CONTENT, PREVIEW, UPLOAD, Ticket
+from app.files.uploads import Upload
+from app.web.auth import now
+from app.web.services import current_services
+from app.web.streaming import body_reader, send, takes_stream
+
+blp = Blueprint("transfers", __name__)
+
+TUS = "1.0.0"
+OFFSET_STREAM = "application/offset+octet-stream"
+LARGEST = max(rule.most_bytes for rule in RULES.values())
+# What people share is never a page of ours: no script, no frame, no guess at its type.
+AS_A_FILE = {
+    "Cache-Control": "private, no-store",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@blp.route("/uploads/<ticket>", methods=["OPTIONS"])
+def upload_options(ticket: str) -> Response:
+    """Say which tus is spoken here."""
+    return _tus(204, **{"Tus-Version": TUS, "Tus-Max-Size": str(LARGEST)})
+
+
+@blp.route("/uploads/<ticket>", methods=["HEAD"])
+def upload_progress(ticket: str) -> Response:
+    """Say how much has arrived, so that a sender goes on there."""
+    received, size = _upload(ticket).progress()
+    return _tus(200, **{"Upload-Offset": str(received), "Upload-Length": str(size)})
+
+
+@blp.route("/uploads/<ticket>", methods=["PATCH"])
+@takes_stream
+def upload_bytes(ticket: str) -> Response:
+    """Take bytes from where the file ends."""
+    if request.mimetype != OFFSET_STREAM:
+        raise Invalid(f"Send bytes as {OFFSET_STREAM}.", code="upload_type", field="Content-Type")
+    offset = request.headers.get("Upload-Offset", "")
+    if not offset.isdecimal():
+        raise Invalid("Say where the bytes belong.", code="upload_offset", field="Upload-Offset")
+    received = _upload(ticket).append(
+        body_reader(), offset=int(offset), length=request.content_length, now=now()
+    )
+    return _tus(204, **{"Upload-Offset": str(received)})
+
+
+@blp.route("/downloads/<ticket>", methods=["GET"])
+def download(ticket: str) -> Response:
+    """Hand out a file, or the range of it that is asked for."""
+    services = current_services()
+    found = _ticket(ticket, CONTENT, PREVIEW)
+    asked = request.headers.get("Range", "")
+    with services.database.begin(found.organisation_id) as db:
+        opened = downloads.open_ticket(db, found, asked=asked[:100], now=now())
+    span = request.range.range_for_length(opened.size_bytes) if request.range else None
+    if asked and span is None:
+        return Response(status=416, headers={"Content-Range": f"bytes */{opened.size_bytes}"})
+    start, stop = span or (0, opened.size_bytes)
+    response = send(
+        lambda: services.storage.read(opened.stored, start=start, length=stop - start),
+        **AS_A_FILE,
+    )
+    _describe(response, opened, is_preview=found.purpose == PREVIEW)
+    response.content_length = stop - start
+    if span:
+        response.status_code = 206
+        response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{opened.size_bytes}"
+    return response
+
+
+def _describe(response: Response, opened: Opened, *, is_preview: bool) -> None:
+    response.mimetype = opened.media_type
+    response.headers["Accept-Ranges"] = "bytes"
+    where = "inline" if is_preview else "attachment"
+    response.headers.set("Content-Disposition", where, filename=opened.name)
+
+
+def _upload(text: str) -> Upload:
+    services, ticket = current_services(), _ticket(text, UPLOAD)
+    return Upload(
+        services.database,
+        services.storage,
+        organisation_id=ticket.organisation_id,
+        file_id=ticket.file_id,
+        actor=ticket.actor,
+    )
+
+
+def _ticket(text: str, *purposes: str) -> Ticket:
+    if len(text) > 1000:
+        raise NotFound("There is nothing at this address.", code="ticket_unknown")
+    secrets = current_services().settings.api_token_secret
+    return tickets.read(text, secrets=secrets, purposes=purposes)
+
+
+def _tus(status: int, **headers: Any) -> Response:
+    kept = Headers({"Tus-Resumable": TUS, "Cache-Control": "no-store", **headers})
+    return Response(status=status, headers=kept)

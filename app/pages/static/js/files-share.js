@@ -1,0 +1,84 @@
+/** Sharing a file: chosen or dropped, sent in pieces, going on by itself after a lost connection. */
+
+import { kindName, kindsOf } from './files-list.js';
+import { button, part, t } from './page.js';
+import { announceFile, removeFile } from './service.js';
+import { sendPieces } from './files-upload.js';
+
+let limits = {};
+let panel = null;
+
+/** Wire the form; called once. */
+export function prepareSharing(owner) {
+  panel = owner;
+  const [form, input] = [part('files-share'), part('files-input')];
+  button('files-choose').addEventListener('click', () => input.click());
+  input.addEventListener('change', () => {
+    shareAll(input.files);
+    input.value = '';
+  });
+  for (const name of ['dragenter', 'dragover']) {
+    form.addEventListener(name, (event) => {
+      event.preventDefault();
+      form.toggleAttribute('data-over', true);
+    });
+  }
+  form.addEventListener('dragleave', () => form.removeAttribute('data-over'));
+  form.addEventListener('drop', (event) => {
+    event.preventDefault();
+    form.removeAttribute('data-over');
+    shareAll(event.dataTransfer.files);
+  });
+}
+
+/** Offer the kinds that this person may share, with the most bytes of each. */
+export function showKinds(mayShare) {
+  const kinds = kindsOf(mayShare);
+  const same = kinds.join() === kindsOf(limits).join();
+  limits = mayShare;
+  part('files-share').hidden = kinds.length === 0;
+  if (!same) {
+    part('files-kind').replaceChildren(...kinds.map((kind) => new Option(kindName(kind), kind)));
+  }
+}
+
+function shareAll(files) {
+  [...files].forEach((file) => share(file, part('files-kind').value));
+}
+
+async function share(file, kind) {
+  if (file.size === 0 || file.size > limits[kind]) {
+    panel.say(t('files.limit', { name: file.name, size: Math.round(limits[kind] / 2 ** 20) }));
+    return;
+  }
+  const announced = await announceFile({ kind, name: file.name, size_bytes: file.size });
+  if (!announced) {
+    panel.say(t('files.not-sent', { name: file.name }));
+    return;
+  }
+  const way = makeWay(file);
+  const sent = await sendPieces(file, new URL(announced.upload_url).pathname, way);
+  way.row.remove();
+  if (way.stopped) {
+    await removeFile(announced.id);
+  }
+  panel.say(t(sent ? 'files.sent' : 'files.not-sent', { name: file.name }));
+  panel.lookNow();
+}
+
+/** A row that shows how far a file has come, with a button to stop. */
+function makeWay(file) {
+  const [row, words, name, bar, stop] = ['li', 'div', 'strong', 'progress', 'button'].map((tag) => document.createElement(tag));
+  name.textContent = file.name;
+  words.append(name);
+  bar.max = file.size;
+  bar.value = 0;
+  bar.setAttribute('aria-label', t('files.progress', { name: file.name }));
+  Object.assign(stop, { type: 'button', className: 'small', textContent: t('files.stop') });
+  stop.setAttribute('aria-label', t('files.stop-name', { name: file.name }));
+  row.append(words, bar, stop);
+  part('files-list').prepend(row);
+  const way = { row, stopped: false, at: (bytes) => { bar.value = bytes; } };
+  stop.addEventListener('click', () => { way.stopped = true; });
+  return way;
+}

@@ -1,0 +1,113 @@
+"""How a stored file is encrypted: AES-256-GCM over chunks of 64 KiB, each bound to its place.
+
+The nonce is the chunk's number and whether it is the last one (the STREAM construction of Hoang,
+Reyhanitabar, Rogaway and Vizár, 2015), and the file's key in the store is authenticated with each.
+So a chunk that is altered, missing, at another place or of another file is found, and any part of
+a file can be read without the rest. A data key encrypts one stream once, so no nonce comes twice.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from app.errors import Unavailable
+from app.ports import Pieces
+
+CHUNK_BYTES = 64 * 1024
+TAG_BYTES = 16
+SEALED_BYTES = CHUNK_BYTES + TAG_BYTES
+FORMAT = b"teleconsult-file-1:"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which sealed bytes hold the plain bytes that are wanted. `skip`: how many of the first chunk
+    come before them."""
+
+    first: int
+    last: int
+    skip: int
+    wanted: int
+
+    @property
+    def start(self) -> int:
+        """Where the sealed bytes begin."""
+        return self.first * SEALED_BYTES
+
+    @property
+    def length(self) -> int:
+        """How many sealed bytes to read at most."""
+        return (self.last - self.first + 1) * SEALED_BYTES
+
+
+def new_key() -> bytes:
+    """Return a data key for one file."""
+    return AESGCM.generate_key(bit_length=256)
+
+
+def seal(data_key: bytes, name: str, content: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the sealed chunks of a stream; an empty stream has one, too."""
+    cipher, bound = AESGCM(data_key), FORMAT + name.encode()
+    number, chunks = 0, resized(content, CHUNK_BYTES)
+    current = next(chunks, b"")
+    for following in chunks:
+        yield cipher.encrypt(_nonce(number, is_last=False), current, bound)
+        number, current = number + 1, following
+    yield cipher.encrypt(_nonce(number, is_last=True), current, bound)
+
+
+def span(size: int, *, start: int, length: int | None) -> Span:
+    """Return where `length` plain bytes from `start` on lie in a file of `size` plain bytes."""
+    end = size if length is None else min(size, start + length)
+    start = min(start, end)
+    last_of_file = max(0, size - 1) // CHUNK_BYTES
+    first = min(start // CHUNK_BYTES, last_of_file)
+    last = min(max(start, end - 1) // CHUNK_BYTES, last_of_file)
+    return Span(first, last, start - first * CHUNK_BYTES, end - start)
+
+
+def unseal(data_key: bytes, name: str, size: int, part: Span, sealed: Pieces) -> Pieces:
+    """Yield the plain bytes of a part. What cannot be trusted is never yielded; `sealed` is closed.
+
+    Raises:
+        Unavailable: a chunk is altered, missing, or not of this place or file.
+    """
+    cipher, bound = AESGCM(data_key), FORMAT + name.encode()
+    last_of_file = max(0, size - 1) // CHUNK_BYTES
+    skip, left = part.skip, part.wanted
+    with closing(sealed):
+        pieces = resized(sealed, SEALED_BYTES)
+        for number in range(part.first, part.last + 1):
+            nonce = _nonce(number, is_last=number == last_of_file)
+            try:
+                plain = cipher.decrypt(nonce, next(pieces, b""), bound)
+            except InvalidTag as error:
+                raise _damaged() from error
+            if number == last_of_file and len(plain) != size - number * CHUNK_BYTES:
+                raise _damaged()
+            yield plain[skip : skip + left]
+            left -= min(left, len(plain) - skip)
+            skip = 0
+
+
+def resized(content: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Yield the same bytes in pieces of `size`; only the last may be smaller."""
+    held = bytearray()
+    for piece in content:
+        held += piece
+        while len(held) >= size:
+            yield bytes(held[:size])
+            del held[:size]
+    if held:
+        yield bytes(held)
+
+
+def _nonce(number: int, *, is_last: bool) -> bytes:
+    return number.to_bytes(11, "big") + bytes([is_last])
+
+
+def _damaged() -> Unavailable:
+    return Unavailable("The stored file is damaged.", code="stored_file_damaged")

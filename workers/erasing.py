@@ -1,0 +1,25 @@
+"""Erasing files from the store, in a thread of its own: an object store may take its time."""
+
+import threading
+
+from app.clock import utc_now
+from app.services import Services
+from app.storage import sweep
+from workers.schedule import Every, Stop, repeat
+
+FORGET_EVERY_S = 3600.0
+ERASE_EVERY_S = 10.0
+
+
+def start_erasing(services: Services, stop: Stop) -> None:
+    """Erase in a thread until stopped; it need not finish, since all of it can be done twice."""
+    database, store = services.database, services.storage.store
+    forget = Every(FORGET_EVERY_S, lambda: sweep.forget_unfinished(store, now=utc_now()))
+
+    def erase() -> None:
+        forget.run_if_due()
+        while sweep.sweep(database, store, now=utc_now()) == sweep.BATCH and not stop.is_set():
+            continue
+
+    work = {"work": erase, "interval_s": ERASE_EVERY_S, "stop": stop, "name": "erasing"}
+    threading.Thread(target=repeat, kwargs=work, name="erasing", daemon=True).start()
