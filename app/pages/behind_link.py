@@ -53,7 +53,7 @@ def seated(
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
         def wrapper(*args: Any, code: str, db: Session, **kwargs: Any) -> Any:
-            seat = _seat(db, code, permission)
+            seat = _seat(db, code, permission, inside=inside)
             enter_organisation(db, seat.organisation_id)
             return view(*args, db=db, seat=seat, **kwargs)
 
@@ -67,7 +67,7 @@ def actor_in(seat: Seat) -> Actor:
     return Actor("participant", str(seat.participant_id))
 
 
-def _seat(db: Session, code: str, permission: Permission | None) -> Seat:
+def _seat(db: Session, code: str, permission: Permission | None, *, inside: bool) -> Seat:
     seat = None
     try:
         seat = links.open_seat(db, code)

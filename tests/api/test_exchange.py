@@ -20,6 +20,7 @@ JITSI = {
     "domain": "meet.localhost",
     "muc": "conference.meet.localhost",
     "focus": "focus.meet.localhost",
+    "hidden": "recorder.meet.localhost",
 }
 
 
