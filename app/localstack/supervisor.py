@@ -252,11 +252,9 @@ class LocalStack:
         self, prosody: ProsodyOptions | None, *, durable: bool, finalize: Path | None
     ) -> dict[str, Part]:
         ports, secrets, folder = self.ports, self.secrets, self.data_dir
+        component = ports["prosody_component"]
         prosody_ports = ProsodyPorts(
-            http=ports["prosody_http"],
-            component=ports["prosody_component"],
-            api=ports["api"],
-            turn=ports["coturn"],
+            http=ports["prosody_http"], component=component, api=ports["api"], turn=ports["coturn"]
         )
         parts: list[Part] = [
             Postgres(folder / "postgres", port=ports["postgres"], secrets=secrets, durable=durable),
@@ -268,12 +266,10 @@ class LocalStack:
             OidcProvider(folder / "oidc", port=ports["oidc"], people=names.STAFF),
             Clamd(folder / "clamd", port=ports["clamd"]),
             Prosody(folder / "prosody", ports=prosody_ports, secrets=secrets, settings=prosody),
-            Focus(
-                folder / "focus", component_port=ports["prosody_component"], secret=secrets.focus
-            ),
+            Focus(folder / "focus", component_port=component, secret=secrets.focus),
             Recorder(
                 folder / "recorder",
-                component_port=ports["prosody_component"],
+                component_port=component,
                 secret=secrets.recorder,
                 finalize=finalize,
             ),
