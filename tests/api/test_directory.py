@@ -1,5 +1,6 @@
 """Patients and providers from the hospital's own services, over REST and FHIR, well and unwell."""
 
+import importlib
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -30,6 +31,8 @@ def protocol(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def outside(services: Services, alice: Hospital, protocol: str) -> Iterator[HospitalService]:
     """Alice's own service, with a patient and a doctor nobody here has heard of."""
+    # Loading it takes longer than a service of the tests has to answer, and it is loaded when used.
+    importlib.import_module("fhir.resources.R4B.bundle")
     with serving(protocol) as service:
         service.token = "opensesame"
         service.people = PEOPLE[protocol]
