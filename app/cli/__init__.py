@@ -3,7 +3,7 @@
 Exit codes: 0 done; 1 refused, with one sentence on standard error; 2 not understood.
 """
 
-import sys
+from typing import Any
 
 import click
 
@@ -38,8 +38,23 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
 }
 
 
+class Refused(click.ClickException):
+    """Something the service does not do, said in its own words."""
+
+    def show(self, file: Any = None) -> None:
+        """Print the sentence."""
+        click.echo(f"teleconsult: {self.message}", file=file, err=file is None)
+
+
 class Sections(click.Group):
     """A group whose help shows the commands by what they are for, in that order."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a refusal is one sentence and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except DomainError as error:
+            raise Refused(error.detail) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one list per section."""
@@ -67,9 +82,5 @@ for _commands in SECTIONS.values():
 
 
 def main() -> None:
-    """Run the command line; a refusal is one sentence and exit code 1."""
-    try:
-        cli()
-    except DomainError as error:
-        click.echo(f"teleconsult: {error.detail}", err=True)
-        sys.exit(1)
+    """Run the command line."""
+    cli()

@@ -8,6 +8,7 @@ from flask import Flask
 from app.adapters.memory import MemoryRooms
 from app.adapters.scanner_clamd import Clamd
 from app.factory import create_app
+from app.localstack.supervisor import LocalStack
 from app.localstack.clamd import Clamd as ClamdPart
 from app.localstack.ports import Ports
 from app.services import Services
@@ -72,3 +73,10 @@ def archive(
 def filing(archive: Archive, alice: Hospital) -> Filing:
     """An open session of Alice's, whose people share files."""
     return archive.session_of(alice)
+
+
+@pytest.fixture
+def alone(postgres: LocalStack) -> None:
+    """No session of an earlier test is due: a sweep in the future would look at all of them."""
+    with postgres.postgres.as_admin() as admin:
+        admin.execute("UPDATE teleconference.sessions SET due_at = NULL WHERE due_at IS NOT NULL")

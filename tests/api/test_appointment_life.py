@@ -243,6 +243,7 @@ ACTS: dict[str, Act] = {
 }
 
 
+@pytest.mark.usefixtures("alone")
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(acts=st.lists(st.sampled_from(sorted(ACTS)), min_size=1, max_size=7))
 def test_appointment_and_session_never_disagree(

@@ -1,19 +1,18 @@
 """An operator gives programs their credentials, changes them in use, and takes them away."""
 
 import json
-import subprocess
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from click.testing import CliRunner, Result
 from flask import Flask
 
 from app.access.scopes import SCOPE_SETS, SCOPES, resolve
+from app.cli import cli
 from app.clock import utc_now
 from app.errors import Conflict, NotFound
-from app.localstack.process import PLAIN_ENVIRONMENT
-from app.localstack.services import command
 from app.localstack.supervisor import LocalStack
 from app.organisations import clients
 from app.services import Services
@@ -23,21 +22,15 @@ from tests.api.records import audit_of, dump
 DAY = timedelta(days=1)
 
 
-def run(stack: LocalStack, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command as an operator does."""
-    return subprocess.run(
-        command(*words),
-        env={**PLAIN_ENVIRONMENT, **stack.environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def run(stack: LocalStack, *words: str) -> Result:
+    """Run a command as an operator does, in this process."""
+    return CliRunner().invoke(cli, words, env=dict(stack.environment))
 
 
 def done(stack: LocalStack, *words: str) -> Any:
     """Run a command that must succeed and return what it prints."""
     ended = run(stack, *words, "--json")
-    assert ended.returncode == 0, ended.stderr
+    assert ended.exit_code == 0, ended.stderr
     return json.loads(ended.stdout.splitlines()[-1])
 
 
@@ -112,7 +105,7 @@ def test_what_an_operator_did_wrong_is_said_in_a_sentence(
 ) -> None:
     """On standard error, with the exit code scripts look at."""
     ended = run(postgres, *words)
-    assert (ended.returncode, ended.stdout) == (code, "")
+    assert (ended.exit_code, ended.stdout) == (code, "")
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr
 
@@ -130,7 +123,7 @@ def test_an_issuer_is_added_listed_and_removed(postgres: LocalStack, alice: Hosp
         "security": ["audit:read", "emergency:review"],
     }
     again = run(postgres, *words)
-    assert (again.returncode, "vouches for an organisation already" in again.stderr) == (1, True)
+    assert (again.exit_code, "vouches for an organisation already" in again.stderr) == (1, True)
     [listed] = done(postgres, "oidc", "list", "--organisation", organisation)
     assert (listed["issuer"], listed["audience"]) == (issuer, "teleconsult")
     out = done(postgres, "oidc", "sign-out", added["provider_id"], "ada@alice.example")
@@ -138,9 +131,9 @@ def test_an_issuer_is_added_listed_and_removed(postgres: LocalStack, alice: Hosp
     done(postgres, "oidc", "remove", added["provider_id"])
     assert done(postgres, "oidc", "list", "--organisation", organisation) == []
     plain = [word.replace("https://", "http://") for word in words]
-    assert run(postgres, *plain).returncode == 2
+    assert run(postgres, *plain).exit_code == 2
     unknown = run(postgres, *words[:-1], "doctor=everything")
-    assert (unknown.returncode, "neither a scope nor a set" in unknown.stderr) == (2, True)
+    assert (unknown.exit_code, "neither a scope nor a set" in unknown.stderr) == (2, True)
 
 
 def test_an_old_secret_ends_by_itself(services: Services, alice: Hospital) -> None:

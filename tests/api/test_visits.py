@@ -158,6 +158,7 @@ class TestEnding:
         problem(clinic.post(f"/visits/{made['id']}/end"), 409, "visit_not_started")
 
 
+@pytest.mark.usefixtures("alone")
 class TestRules:
     """What the relay's sweep does, driven by the test's clock."""
 
