@@ -8,9 +8,9 @@ from flask import Flask
 from app.adapters.memory import MemoryRooms
 from app.adapters.scanner_clamd import Clamd
 from app.factory import create_app
-from app.localstack.supervisor import LocalStack
 from app.localstack.clamd import Clamd as ClamdPart
 from app.localstack.ports import Ports
+from app.localstack.supervisor import LocalStack
 from app.services import Services
 from tests.api.filing import Archive, Filing, archive_of
 from tests.api.hospital import Hospital, admit_hospital
