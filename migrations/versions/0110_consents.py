@@ -26,7 +26,7 @@ CONSENT_FIELDS = """, s.recording, c.act, c.language, c.text_sha256,
 LAST_WORD = """
     LEFT JOIN LATERAL (
         SELECT w.act, w.language, w.text_sha256 FROM consents w
-        WHERE w.participant_id = p.id AND w.purpose = 'recording' AND w.act <> 'asked'
+        WHERE w.participant_id = p.id AND w.purpose = 'recording' AND w.act <> 'asked' {also}
         ORDER BY w.number DESC LIMIT 1) c ON true"""
 
 
@@ -46,7 +46,7 @@ def upgrade() -> None:
     create_consents()
     for table in TABLES:
         protect(f"teleconference.{table}")
-    replace_seats(CONSENT_COLUMNS, CONSENT_FIELDS, LAST_WORD)
+    replace_seats(CONSENT_COLUMNS, CONSENT_FIELDS, LAST_WORD.format(also=""))
 
 
 def create_texts() -> None:

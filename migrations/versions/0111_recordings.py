@@ -21,6 +21,8 @@ NEWEST = """
     LEFT JOIN LATERAL (
         SELECT r.state, r.reason FROM recordings r WHERE r.session_id = s.id
         ORDER BY r.created_at DESC, r.id DESC LIMIT 1) rec ON true"""
+# Where nothing is or was to be recorded nobody's word is looked for: this runs at every join.
+IF_NEEDED = "AND (s.recording <> 'none' OR rec.state IS NOT NULL)"
 
 
 def upgrade() -> None:
@@ -35,7 +37,7 @@ def upgrade() -> None:
     consents.replace_seats(
         consents.CONSENT_COLUMNS + COLUMNS,
         consents.CONSENT_FIELDS + FIELDS,
-        consents.LAST_WORD + NEWEST,
+        NEWEST + consents.LAST_WORD.format(also=IF_NEEDED),
     )
 
 
@@ -91,5 +93,7 @@ def create_recordings() -> None:
 
 def downgrade() -> None:
     consents = context.script.get_revision("0110").module
-    consents.replace_seats(consents.CONSENT_COLUMNS, consents.CONSENT_FIELDS, consents.LAST_WORD)
+    consents.replace_seats(
+        consents.CONSENT_COLUMNS, consents.CONSENT_FIELDS, consents.LAST_WORD.format(also="")
+    )
     op.drop_table("recordings", schema="teleconference")
