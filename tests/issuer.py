@@ -40,6 +40,8 @@ class Issuer:
         self.asked: list[str] = []
         self.person: dict[str, Any] = {"sub": "ada", "name": "Ada Okafor", "roles": ["doctor"]}
         self.id_token: dict[str, Any] = {}
+        # A port comes again, and an issuer's name belongs to one hospital.
+        self._realm = uuid4().hex
         self._codes: dict[str, dict[str, str]] = {}
         self._released = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -60,7 +62,7 @@ class Issuer:
     @property
     def url(self) -> str:
         """The issuer's name and address."""
-        return self.line or f"http://127.0.0.1:{self._server.server_address[1]}"
+        return self.line or f"http://127.0.0.1:{self._server.server_address[1]}/{self._realm}"
 
     def stop(self) -> None:
         """Answer nobody any more."""
@@ -95,6 +97,7 @@ class Issuer:
 
     def answer(self, method: str, path: str, form: Mapping[str, str]) -> tuple[int, Any]:
         """Return the status and the body of an answer."""
+        path = path.removeprefix(f"/{self._realm}")
         self.asked.append(path)
         if self.fault == "slow":
             self._released.wait(30)

@@ -7,7 +7,7 @@ from uuid import UUID
 import click
 
 from app.appointments import filling
-from app.cli.context import services, settings, show
+from app.cli.context import services, show
 from app.clock import utc_now
 from app.db.engine import Database
 from app.directory import service as directory
@@ -27,7 +27,8 @@ def import_directory(file: BinaryIO, organisation: UUID) -> None:
     {"kind": "patient" or "provider", "reference": your id, "display_name": …, "email", "phone",
     "language", "active"}; a reference that is there already is replaced.
     """
-    url = settings().migration_database_url
+    # Its audit entries need this process' keys.
+    url = services().settings.migration_database_url
     if not url:
         raise click.ClickException("Set MIGRATION_DATABASE_URL to the owner's connection.")
     owner = Database(url, pool_size=1, application="teleconsult-cli")

@@ -6,11 +6,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from click.testing import CliRunner, Result
 from flask import Flask
 
 from app.access.scopes import SCOPE_SETS, SCOPES, resolve
-from app.cli import cli
 from app.clock import utc_now
 from app.errors import Conflict, NotFound
 from app.localstack.supervisor import LocalStack
@@ -18,13 +16,9 @@ from app.organisations import clients
 from app.services import Services
 from tests.api.hospital import Hospital
 from tests.api.records import audit_of, dump
+from tests.command_line import run
 
 DAY = timedelta(days=1)
-
-
-def run(stack: LocalStack, *words: str) -> Result:
-    """Run a command as an operator does, in this process."""
-    return CliRunner().invoke(cli, words, env=dict(stack.environment))
 
 
 def done(stack: LocalStack, *words: str) -> Any:

@@ -1,16 +1,16 @@
 """`/organisation`: the policy read and changed, over REST and at the command line."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from click.testing import CliRunner, Result
 
-from app.cli import cli
 from app.localstack.supervisor import LocalStack
 from app.services import Services
+from tests import command_line
 from tests.api.hospital import Hospital
 from tests.api.problems import problem
 from tests.api.records import audit_of
@@ -117,19 +117,15 @@ class TestCommandLine:
     @pytest.fixture
     def run(self, postgres: LocalStack) -> Any:
         """Run a command with the stack's settings."""
-
-        def run(*words: str) -> Result:
-            return CliRunner().invoke(cli, words, env=dict(postgres.environment))
-
-        return run
+        return partial(command_line.run, postgres)
 
     def test_set_and_show(self, run: Any, alice: Hospital) -> None:
         """Values are JSON or text; for one kind of visit if named."""
         number = str(alice.organisation_id)
         assert run("organisation", "set", number, "late_after_s=60", "timezone=Europe/Paris")
         made = run("organisation", "set", number, "late_after_s=9", "--visit-type", "follow-up")
-        assert made.exit_code == 0, made.output
-        shown = json.loads(run("organisation", "show", number).output.splitlines()[-1])
+        assert made.exit_code == 0, made.stderr
+        shown = json.loads(run("organisation", "show", number).stdout.splitlines()[-1])
         assert shown["policy"] == policy(alice)
         assert shown["policy"]["visit_types"] == {"follow-up": {"late_after_s": 9}}
 
@@ -138,7 +134,7 @@ class TestCommandLine:
         """In one sentence, with exit code 1."""
         refused = run("organisation", "set", str(alice.organisation_id), word)
         assert refused.exit_code == 1
-        assert word.partition("=")[0] in refused.output
+        assert word.partition("=")[0] in refused.stderr
         assert alice.get("/organisation").headers["ETag"] == '"1"'
 
     def test_the_directory_is_imported_again_and_again(
@@ -156,7 +152,8 @@ class TestCommandLine:
             done = run(
                 "directory", "import", str(file), "--organisation", str(alice.organisation_id)
             )
-            assert json.loads(done.output.splitlines()[-1]) == {"patient": 1, "provider": 1}
+            assert done.exit_code == 0, done.stderr
+            assert json.loads(done.stdout.splitlines()[-1]) == {"patient": 1, "provider": 1}
             body = {"patient_reference": "p", "provider_reference": "d"}
             times = {"start": "2050-01-01T10:00:00Z", "end": "2050-01-01T10:30:00Z"}
             names.append(alice.post("/appointments", json={**body, **times}).get_json()["patient"])
@@ -181,7 +178,7 @@ class TestCommandLine:
         refused = run(
             "directory", "import", str(file), "--organisation", str(alice.organisation_id)
         )
-        assert said in refused.output
+        assert said in refused.stderr
         body = {"patient_reference": "p", "provider_reference": "d"}
         times = {"start": "2050-01-01T10:00:00Z", "end": "2050-01-01T10:30:00Z"}
         answer = alice.post("/appointments", json={**body, **times})
@@ -190,4 +187,4 @@ class TestCommandLine:
     def test_an_organisation_that_is_none(self, run: Any) -> None:
         """Said, not made."""
         refused = run("organisation", "show", str(uuid4()))
-        assert "no such organisation" in refused.output
+        assert "no such organisation" in refused.stderr
