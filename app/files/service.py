@@ -119,7 +119,8 @@ def get(db: Session, *, organisation_id: UUID, session_id: UUID, file_id: UUID) 
         NotFound: there is none, or it is another organisation's.
     """
     query = of_session(organisation_id, session_id).where(SessionFile.id == file_id)
-    file = db.scalars(query).first()
+    # What was read before the session was locked may have changed since.
+    file = db.scalars(query.execution_options(populate_existing=True)).first()
     if file is None:
         raise NotFound("There is no such file in this session.", code="file_not_found")
     return file
@@ -129,7 +130,7 @@ def lock(db: Session, file_id: UUID) -> SessionFile:
     """Return a file whose session is locked until the transaction ends: always before the file."""
     file = db.get_one(SessionFile, file_id)
     sessions.lock(db, organisation_id=file.organisation_id, session_id=file.session_id)
-    return file
+    return db.get_one(SessionFile, file_id, populate_existing=True)
 
 
 def of_session(organisation_id: UUID, session_id: UUID) -> Select[SessionFile]:
@@ -190,6 +191,7 @@ def delete_from_seat(db: Session, seat: Seat, *, file_id: UUID, now: datetime) -
         Conflict: it is a prescription.
     """
     place = {"organisation_id": seat.organisation_id, "session_id": seat.session_id}
+    sessions.lock(db, **place)
     file = get(db, **place, file_id=file_id)
     mine = sight.is_sharer(seat.participant_id, file)
     if not mine and not sight.may_see(seat.permissions, seat.participant_id, file):
