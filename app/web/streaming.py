@@ -80,7 +80,8 @@ def send(content: Callable[[], Pieces], **headers: str) -> Response:
 
 def body_reader(within_s: float = TAKES_S) -> Callable[[int], bytes]:
     """Return what reads the body of this request; a connection that breaks is its end, and so is a
-    sender who takes longer than `within_s`: others wait for the place, and it may come again."""
+    sender who takes longer than `within_s`: others wait for the place, and it may come again. The
+    time is looked at between two reads; a sender of nothing at all is the proxy's to cut off."""
     until = monotonic() + within_s
 
     def read(most: int) -> bytes:
