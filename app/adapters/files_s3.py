@@ -1,5 +1,6 @@
 """Files in a bucket that speaks S3's protocol: a hospital's own object store, or a cloud's."""
 
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 PIECE_BYTES = 256 * 1024
 # Held in memory while it is sent; a file may have 10,000 of them, so it may be 80 GB large.
 PART_BYTES = 8 * 1024 * 1024
+# An organisation's id and a file's: what else lies in the bucket is not ours to touch.
+OURS = re.compile(r"[0-9a-f-]{36}/[0-9a-f-]{36}")
 MISSING = frozenset({"NoSuchKey", "404"})
 BEHIND_THE_END = "InvalidRange"
 
@@ -95,14 +98,14 @@ class S3Files(FileStore):
                     yield found["Key"]
 
     def forget_unfinished(self, *, before: datetime) -> None:
-        """Take back the parts of old uploads that never ended."""
+        """Take back the parts of our old uploads that never ended."""
         with translated():
             pages = self.client.get_paginator("list_multipart_uploads").paginate(
                 Bucket=self._bucket
             )
             for page in pages:
                 for upload in page.get("Uploads", []):
-                    if upload["Initiated"] < before:
+                    if upload["Initiated"] < before and OURS.fullmatch(upload["Key"]):
                         self.client.abort_multipart_upload(
                             Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"]
                         )

@@ -24,6 +24,11 @@ from app.storage.models import StoredFile
 # How fast the slowest machine may be before another worker believes that this one has died.
 SLOWEST_BYTES_PER_S = 2 * 1024 * 1024
 ONE_SECOND = timedelta(seconds=1)
+# More than the scanner may take for its verdict (4 minutes) and the decoders for theirs (2).
+LEASE = timedelta(minutes=7)
+# A file whose check never ends is given up; one that waits for these is not to blame.
+MOST_ATTEMPTS = 5
+OUTAGES = frozenset({"scanner_unavailable", "storage_unavailable"})
 FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 60.0
 
 
@@ -43,7 +48,7 @@ def due(db: Session, *, limit: int, now: datetime) -> list[UUID]:
     return list(db.scalars(query.order_by(SessionFile.due_at).limit(limit)))
 
 
-def claim(db: Session, file_id: UUID, *, lease: timedelta, now: datetime) -> Claimed | None:
+def claim(db: Session, file_id: UUID, *, lease: timedelta = LEASE, now: datetime) -> Claimed | None:
     """Take a file, unless somebody else has it."""
     file = db.scalars(
         update(SessionFile)
@@ -60,6 +65,11 @@ def claim(db: Session, file_id: UUID, *, lease: timedelta, now: datetime) -> Cla
         .execution_options(populate_existing=True, synchronize_session=False)
     ).one_or_none()
     return Claimed(file, parts_of(db, file_id)) if file is not None else None
+
+
+def is_hopeless(claimed: Claimed) -> bool:
+    """Tell whether a file was tried often enough."""
+    return claimed.file.attempts > MOST_ATTEMPTS and claimed.file.reason not in OUTAGES
 
 
 def postpone(db: Session, claimed: Claimed, *, reason: str, now: datetime) -> None:
@@ -127,11 +137,15 @@ def quarantine(db: Session, claimed: Claimed, *, finding: str, now: datetime) ->
 
 def give_up(db: Session, *, limit: int, now: datetime) -> int:
     """Delete uploads that nobody went on with for a day; return how many."""
-    query = select(SessionFile).where(
+    query = select(SessionFile.id).where(
         SessionFile.due_at <= now, SessionFile.state == State.UPLOADING
     )
-    files = db.scalars(query.order_by(SessionFile.due_at).limit(limit)).all()
-    for file in files:
-        place = {"organisation_id": file.organisation_id, "session_id": file.session_id}
-        service.delete(db, **place, file_id=file.id, actor=SERVICE, now=now)
-    return len(files)
+    given_up = 0
+    for file_id in db.scalars(query.order_by(SessionFile.due_at).limit(limit)).all():
+        file = service.lock(db, file_id)
+        # Its last byte may have come while others were given up.
+        if file.state == State.UPLOADING and file.due_at is not None and file.due_at <= now:
+            place = {"organisation_id": file.organisation_id, "session_id": file.session_id}
+            service.delete(db, **place, file_id=file.id, actor=SERVICE, now=now)
+            given_up += 1
+    return given_up

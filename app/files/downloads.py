@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
@@ -14,9 +15,7 @@ from app.files.kinds import JPEG
 from app.files.models import FileView, SessionFile
 from app.files.states import State
 from app.files.tickets import CONTENT, PREVIEW, Ticket
-from app.participants.models import Participant
 from app.participants.seats import Seat
-from app.sessions.models import CareSession
 from app.settings import Settings
 from app.storage.models import StoredFile
 
@@ -44,11 +43,16 @@ def address(
     file: SessionFile,
     *,
     actor: Actor,
+    reader: Actor,
     preview: bool,
     settings: Settings,
     now: datetime,
 ) -> Address:
     """Return a short-lived link for one person; every use of it is noted.
+
+    Args:
+        actor: who asks for it.
+        reader: who may use it, and is named when it is used.
 
     Raises:
         Conflict: the file is not there (yet).
@@ -58,11 +62,11 @@ def address(
     _require_there(file)
     if preview and file.preview_id is None:
         raise NotFound("There is no preview of this file.", code="preview_missing")
-    _require_seen(db, file, actor)
+    _require_seen(db, file, reader)
     purpose = PREVIEW if preview else CONTENT
-    ticket = Ticket(purpose, file.organisation_id, file.id, actor)
+    ticket = Ticket(purpose, file.organisation_id, file.id, reader)
     text, expires_at = tickets.issue(ticket, secret=settings.api_token_secret[0], now=now)
-    service.note(db, file, "file.link_made", actor, now, part=purpose)
+    service.note(db, file, "file.link_made", actor, now, whose=reader, part=purpose)
     return Address(f"{settings.public_url}/downloads/{text}", expires_at)
 
 
@@ -79,14 +83,11 @@ def address_from_seat(
     if not sight.may_see(seat.permissions, seat.participant_id, file):
         raise NotFound("There is no such file in this session.", code="file_not_found")
     actor = Actor("participant", str(seat.participant_id))
-    return address(db, file, actor=actor, preview=preview, settings=settings, now=now)
+    return address(db, file, actor=actor, reader=actor, preview=preview, settings=settings, now=now)
 
 
-def open_ticket(db: Session, ticket: Ticket, *, asked: str, now: datetime) -> Opened:
-    """Return what a link leads to, and note who opened it and which part.
-
-    Args:
-        asked: the range that was asked for, or ''.
+def open_ticket(db: Session, ticket: Ticket) -> Opened:
+    """Return what a link leads to.
 
     Raises:
         NotFound: the file is not there any more.
@@ -103,12 +104,24 @@ def open_ticket(db: Session, ticket: Ticket, *, asked: str, now: datetime) -> Op
     stored = db.get(StoredFile, stored_id) if stored_id else None
     if stored is None or stored.size_bytes is None:
         raise NotFound("There is nothing at this address.", code="ticket_unknown")
-    detail = {"range": asked} if asked else {}
-    action = "file.previewed" if is_preview else "file.downloaded"
-    service.note(db, file, action, ticket.actor, now, **detail)
-    _remember(db, file, ticket.actor, now)
     media_type = JPEG if is_preview else file.media_type or "application/octet-stream"
     return Opened(stored, media_type, file.name, stored.size_bytes)
+
+
+def note_opened(db: Session, ticket: Ticket, *, asked: str, now: datetime) -> None:
+    """Note who opened a file and which part, once its first bytes are there to be sent.
+
+    Args:
+        asked: the range that was asked for, or ''.
+
+    Raises:
+        Conflict: it was deleted meanwhile.
+    """
+    file = db.get_one(SessionFile, ticket.file_id)
+    _require_there(file)
+    detail: dict[str, Any] = {"range": asked} if asked else {}
+    service.note(db, file, ticket.act, ticket.actor, now, **detail)
+    _remember(db, file, ticket.actor, now)
 
 
 def _require_there(file: SessionFile) -> None:
@@ -116,20 +129,12 @@ def _require_there(file: SessionFile) -> None:
         raise states.refusal(file.state)
 
 
-def _require_seen(db: Session, file: SessionFile, actor: Actor) -> None:
+def _require_seen(db: Session, file: SessionFile, reader: Actor) -> None:
     """Judge a person of the session anew; callers of the API were judged by their scopes."""
-    if actor.kind != "participant":
+    if reader.kind != "participant":
         return
-    person = db.get(Participant, UUID(actor.id or ""))
-    if person is None or person.session_id != file.session_id:
-        raise NotFound(
-            "There is no such participant in this session.", code="participant_not_found"
-        )
-    if person.state == "removed":
-        raise Forbidden("You are not in this session any more.", code="participant_removed")
-    session = db.get_one(CareSession, file.session_id)
-    permissions = sight.permissions_of(db, person, session.kind)
-    if not sight.may_see(permissions, person.id, file):
+    permissions = sight.permissions_now(db, file, reader)
+    if not sight.may_see(permissions, UUID(reader.id or ""), file):
         raise Forbidden("Your part in this session does not allow it.", code="not_permitted")
 
 

@@ -7,7 +7,9 @@ from pathlib import PurePosixPath
 LONGEST = 120
 # Control and format characters (what turns the reading direction hides an ending), separators of
 # lines, and what some system takes for a path, a device or a wildcard.
-UNWANTED = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]')
+UNWANTED = re.compile(
+    r'[\x00-\x1f\x7f-\x9f\u061c<>:"|?*\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]'
+)
 NAMELESS = "file"
 
 

@@ -106,8 +106,13 @@ def link_file(
     place = {"organisation_id": caller.organisation_id, "session_id": session_id}
     file = service.get(db, **place, file_id=file_id)
     person = body["participant_id"]
-    actor = Actor("participant", str(person)) if person else actor_of(caller)
-    settings = current_services().settings
+    actor = actor_of(caller)
     return downloads.address(
-        db, file, actor=actor, preview=body["preview"], settings=settings, now=now()
+        db,
+        file,
+        actor=actor,
+        reader=Actor("participant", str(person)) if person else actor,
+        preview=body["preview"],
+        settings=current_services().settings,
+        now=now(),
     )

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
 from app.audit import service as audit
@@ -14,7 +14,7 @@ from app.audit.service import Actor
 from app.errors import Conflict, Forbidden, Invalid, NotFound
 from app.events import service as events
 from app.files import names, prescriptions, sight, states
-from app.files.kinds import RULES, Kind
+from app.files.kinds import MIB, RULES, Kind
 from app.files.models import FilePart, SessionFile
 from app.files.states import State, Step
 from app.ids import new_id
@@ -25,6 +25,10 @@ from app.storage import service as storage
 
 # An upload that nobody goes on with is given up after this.
 UPLOAD_WITHIN = timedelta(hours=24)
+# Of one session. What was refused or deleted lies nowhere and does not count.
+MOST_FILES = 200
+MOST_BYTES = 8 * 1024 * MIB
+NOWHERE = (State.REFUSED, State.DELETED)
 
 
 def announce(
@@ -44,13 +48,14 @@ def announce(
 
     Raises:
         NotFound: no such session, author, or prescription to supersede.
-        Conflict: the session is over, or the prescription has a successor already.
+        Conflict: the session is over or full, or the prescription has a successor already.
         Invalid: the file is too large for its kind, or a prescription without an author.
         Forbidden: the author may not prescribe.
     """
     session = sessions.lock(db, organisation_id=organisation_id, session_id=session_id)
     sessions.require_open(session)
     require_size(Kind(kind), size_bytes)
+    require_room(db, session_id, size_bytes)
     prescriptions.require_author(db, session, kind=kind, author_id=author_id)
     if supersedes_id is not None:
         prescriptions.require_successible(db, session, kind=kind, earlier_id=supersedes_id)
@@ -112,6 +117,23 @@ def require_size(kind: Kind, size_bytes: int) -> None:
         )
 
 
+def require_room(db: Session, session_id: UUID, size_bytes: int) -> None:
+    """Refuse one file more than a session may have. The session is locked.
+
+    Raises:
+        Conflict: there are as many as may be, or as much of them.
+    """
+    there = select(func.count(), func.coalesce(func.sum(SessionFile.size_bytes), 0)).where(
+        SessionFile.session_id == session_id, SessionFile.state.not_in(NOWHERE)
+    )
+    number, total = db.execute(there).one()
+    if number >= MOST_FILES or total + size_bytes > MOST_BYTES:
+        raise Conflict(
+            f"A session has at most {MOST_FILES} files and {MOST_BYTES} bytes of them.",
+            code="files_full",
+        )
+
+
 def get(db: Session, *, organisation_id: UUID, session_id: UUID, file_id: UUID) -> SessionFile:
     """Return one file of this session.
 
@@ -119,7 +141,8 @@ def get(db: Session, *, organisation_id: UUID, session_id: UUID, file_id: UUID) 
         NotFound: there is none, or it is another organisation's.
     """
     query = of_session(organisation_id, session_id).where(SessionFile.id == file_id)
-    file = db.scalars(query).first()
+    # What was read before the session was locked may have changed since.
+    file = db.scalars(query.execution_options(populate_existing=True)).first()
     if file is None:
         raise NotFound("There is no such file in this session.", code="file_not_found")
     return file
@@ -129,7 +152,7 @@ def lock(db: Session, file_id: UUID) -> SessionFile:
     """Return a file whose session is locked until the transaction ends: always before the file."""
     file = db.get_one(SessionFile, file_id)
     sessions.lock(db, organisation_id=file.organisation_id, session_id=file.session_id)
-    return file
+    return db.get_one(SessionFile, file_id, populate_existing=True)
 
 
 def of_session(organisation_id: UUID, session_id: UUID) -> Select[SessionFile]:
@@ -190,6 +213,7 @@ def delete_from_seat(db: Session, seat: Seat, *, file_id: UUID, now: datetime) -
         Conflict: it is a prescription.
     """
     place = {"organisation_id": seat.organisation_id, "session_id": seat.session_id}
+    sessions.lock(db, **place)
     file = get(db, **place, file_id=file_id)
     mine = sight.is_sharer(seat.participant_id, file)
     if not mine and not sight.may_see(seat.permissions, seat.participant_id, file):
@@ -240,10 +264,17 @@ def tell(db: Session, file: SessionFile, type_: str, now: datetime, **more: Any)
 
 
 def note(
-    db: Session, file: SessionFile, action: str, actor: Actor, now: datetime, **detail: Any
+    db: Session,
+    file: SessionFile,
+    action: str,
+    actor: Actor,
+    now: datetime,
+    *,
+    whose: Actor | None = None,
+    **detail: Any,
 ) -> None:
-    """Write an audit entry about a file."""
-    person = UUID(actor.id) if actor.kind == "participant" and actor.id else None
+    """Write an audit entry about a file. `whose`: whom of the session it concerns, if that is not
+    who acts."""
     audit.record(
         db,
         action=action,
@@ -251,6 +282,11 @@ def note(
         now=now,
         organisation_id=file.organisation_id,
         session_id=file.session_id,
-        participant_id=person,
+        participant_id=person_of(whose or actor),
         detail={"file_id": str(file.id), **detail},
     )
+
+
+def person_of(actor: Actor) -> UUID | None:
+    """Return who of the session somebody is, if they are."""
+    return UUID(actor.id) if actor.kind == "participant" and actor.id else None

@@ -4,11 +4,14 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from app.audit.service import Actor
+from app.errors import Forbidden, NotFound
 from app.files.kinds import RULES, Kind
 from app.files.models import SessionFile
 from app.organisations.models import Organisation
 from app.participants.models import Participant
 from app.participants.permissions import Permission, effective
+from app.sessions.models import CareSession
 
 
 def may_see(permissions: frozenset[Permission], participant_id: UUID, file: SessionFile) -> bool:
@@ -30,3 +33,21 @@ def permissions_of(db: Session, person: Participant, session_kind: str) -> froze
         organisation=organisation.permissions,
         participant=person.permissions,
     )
+
+
+def permissions_now(db: Session, file: SessionFile, actor: Actor) -> frozenset[Permission]:
+    """Judge a person of the session anew: what an address lets them do may be over.
+
+    Raises:
+        NotFound: there is no such person in the file's session.
+        Forbidden: they were removed.
+    """
+    person = db.get(Participant, UUID(actor.id or ""))
+    if person is None or person.session_id != file.session_id:
+        raise NotFound(
+            "There is no such participant in this session.", code="participant_not_found"
+        )
+    if person.state == "removed":
+        raise Forbidden("You are not in this session any more.", code="participant_removed")
+    session = db.get_one(CareSession, file.session_id)
+    return permissions_of(db, person, session.kind)

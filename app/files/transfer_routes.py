@@ -1,18 +1,24 @@
 """`/uploads/…` and `/downloads/…`: bytes, for whoever has a ticket. Not of the JSON API: the first
 speaks tus 1.0.0 (https://tus.io/protocols/resumable-upload), the second plain HTTP with ranges."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from flask import Blueprint, Response, request
 from werkzeug.datastructures import Headers
 
-from app.errors import Invalid, NotFound
+from app.audit.service import Entry
+from app.errors import Forbidden, Invalid, NotFound
 from app.files import downloads, tickets
 from app.files.downloads import Opened
 from app.files.kinds import RULES
+from app.files.service import person_of
 from app.files.tickets import CONTENT, PREVIEW, UPLOAD, Ticket
 from app.files.uploads import Upload
 from app.web.auth import now
+from app.web.refusals import note_refusal
 from app.web.services import current_services
 from app.web.streaming import body_reader, send, takes_stream
 
@@ -20,6 +26,7 @@ blp = Blueprint("transfers", __name__)
 
 TUS = "1.0.0"
 OFFSET_STREAM = "application/offset+octet-stream"
+OFFSET = re.compile(r"[0-9]{1,18}")
 LARGEST = max(rule.most_bytes for rule in RULES.values())
 # What people share is never a page of ours: no script, no frame, no guess at its type.
 AS_A_FILE = {
@@ -40,7 +47,9 @@ def upload_options(ticket: str) -> Response:
 @blp.route("/uploads/<ticket>", methods=["HEAD"])
 def upload_progress(ticket: str) -> Response:
     """Say how much has arrived, so that a sender goes on there."""
-    received, size = _upload(ticket).progress()
+    found = _ticket(ticket, UPLOAD)
+    with _noting_refusal(found):
+        received, size = _upload(found).progress()
     return _tus(200, **{"Upload-Offset": str(received), "Upload-Length": str(size)})
 
 
@@ -51,36 +60,70 @@ def upload_bytes(ticket: str) -> Response:
     if request.mimetype != OFFSET_STREAM:
         raise Invalid(f"Send bytes as {OFFSET_STREAM}.", code="upload_type", field="Content-Type")
     offset = request.headers.get("Upload-Offset", "")
-    if not offset.isdecimal():
+    if not OFFSET.fullmatch(offset):
         raise Invalid("Say where the bytes belong.", code="upload_offset", field="Upload-Offset")
-    received = _upload(ticket).append(
-        body_reader(), offset=int(offset), length=request.content_length, now=now()
-    )
+    found = _ticket(ticket, UPLOAD)
+    with _noting_refusal(found):
+        received = _upload(found).append(
+            body_reader(), offset=int(offset), length=request.content_length, now=now()
+        )
     return _tus(204, **{"Upload-Offset": str(received)})
 
 
 @blp.route("/downloads/<ticket>", methods=["GET"])
 def download(ticket: str) -> Response:
     """Hand out a file, or the range of it that is asked for."""
-    services = current_services()
-    found = _ticket(ticket, CONTENT, PREVIEW)
-    asked = request.headers.get("Range", "")
-    with services.database.begin(found.organisation_id) as db:
-        opened = downloads.open_ticket(db, found, asked=asked[:100], now=now())
+    found, asked = _ticket(ticket, CONTENT, PREVIEW), request.headers.get("Range", "")
+    with _noting_refusal(found), current_services().database.begin(found.organisation_id) as db:
+        opened = downloads.open_ticket(db, found)
     span = request.range.range_for_length(opened.size_bytes) if request.range else None
     if asked and span is None:
         return Response(status=416, headers={"Content-Range": f"bytes */{opened.size_bytes}"})
     start, stop = span or (0, opened.size_bytes)
-    response = send(
-        lambda: services.storage.read(opened.stored, start=start, length=stop - start),
-        **AS_A_FILE,
-    )
+    if request.method == "HEAD":
+        response = Response(headers=AS_A_FILE)  # nobody has seen anything yet
+    else:
+        response = _sent(found, opened, start=start, length=stop - start)
     _describe(response, opened, is_preview=found.purpose == PREVIEW)
     response.content_length = stop - start
     if span:
         response.status_code = 206
         response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{opened.size_bytes}"
     return response
+
+
+def _sent(found: Ticket, opened: Opened, *, start: int, length: int) -> Response:
+    """Return an answer with bytes of a file, and note who gets them: once there are some."""
+    services = current_services()
+    response = send(
+        lambda: services.storage.read(opened.stored, start=start, length=length), **AS_A_FILE
+    )
+    try:
+        asked = request.headers.get("Range", "")[:100]
+        with services.database.begin(found.organisation_id) as db:
+            downloads.note_opened(db, found, asked=asked, now=now())
+    except BaseException:
+        response.close()
+        raise
+    return response
+
+
+@contextmanager
+def _noting_refusal(ticket: Ticket) -> Iterator[None]:
+    """Have the audit log say whose ticket did not open the door any more."""
+    try:
+        yield
+    except Forbidden as error:
+        entry = Entry(
+            action=ticket.act,
+            actor=ticket.actor,
+            organisation_id=ticket.organisation_id,
+            participant_id=person_of(ticket.actor),
+            refused=True,
+            detail={"file_id": str(ticket.file_id), "code": error.code},
+        )
+        note_refusal(entry, now=now())
+        raise
 
 
 def _describe(response: Response, opened: Opened, *, is_preview: bool) -> None:
@@ -90,8 +133,8 @@ def _describe(response: Response, opened: Opened, *, is_preview: bool) -> None:
     response.headers.set("Content-Disposition", where, filename=opened.name)
 
 
-def _upload(text: str) -> Upload:
-    services, ticket = current_services(), _ticket(text, UPLOAD)
+def _upload(ticket: Ticket) -> Upload:
+    services = current_services()
     return Upload(
         services.database,
         services.storage,

@@ -14,11 +14,14 @@ from sqlalchemy.orm import Session
 
 from app.audit.service import Actor
 from app.db.engine import Database
-from app.errors import Conflict, DomainError, Gone, Invalid
-from app.files import service
+from app.errors import Conflict, DomainError, Forbidden, Gone, Invalid
+from app.files import service, sight
+from app.files.kinds import RULES, Kind
 from app.files.models import FilePart, SessionFile
 from app.files.service import UPLOAD_WITHIN
 from app.files.states import State, Step
+from app.sessions.models import CareSession
+from app.sessions.states import OVER
 from app.storage import service as storage
 from app.storage.models import StoredFile
 from app.storage.service import Storage, Written
@@ -51,12 +54,14 @@ class Upload:
         """Return how many bytes are there, and how many there will be.
 
         Raises:
-            Gone: the file was deleted, or the upload given up.
+            Gone: the file was deleted, the upload given up, or the sender's session is over.
+            Forbidden: the sender was removed, or may not share such files any more.
         """
         with self._database.begin(self._organisation_id) as db:
             file = db.get(SessionFile, self._file_id)
-        if file is None or file.state == State.DELETED:
-            raise Gone("This upload was given up.", code="upload_gone")
+            if file is None or file.state == State.DELETED:
+                raise Gone("This upload was given up.", code="upload_gone")
+            require_sender(db, file, self._actor)
         return file.received_bytes, file.size_bytes
 
     def append(self, read: Read, *, offset: int, length: int | None, now: datetime) -> int:
@@ -69,7 +74,7 @@ class Upload:
         Raises:
             Conflict: the file ends elsewhere, or is complete; ask where, and go on from there.
             Invalid: there is more than was announced.
-            Gone: see `progress`.
+            Gone, Forbidden: see `progress`.
         """
         received, size = self.progress()
         if offset != received or (received == size and length):
@@ -103,7 +108,7 @@ class Upload:
 
     def _record(self, stored: StoredFile, written: Written, *, start: int, now: datetime) -> None:
         with self._database.begin(self._organisation_id) as db:
-            service.lock(db, self._file_id)
+            require_sender(db, service.lock(db, self._file_id), self._actor)
             storage.record(db, stored.id, written)
             end = start + written.size_bytes
             file = _advance(db, self._file_id, start=start, end=end, now=now)
@@ -116,6 +121,24 @@ class Upload:
             db.add(part)
             if end == file.size_bytes:
                 complete(db, file, self._actor, now=now)
+
+
+def require_sender(db: Session, file: SessionFile, actor: Actor) -> None:
+    """Judge a person of the session anew, with each stretch. The hospital's own programs were
+    judged by their scopes, and finish what they began after the end.
+
+    Raises:
+        NotFound, Forbidden: the person was removed, or may not share such files any more.
+        Gone: the session is over.
+    """
+    if actor.kind != "participant":
+        return
+    permissions = sight.permissions_now(db, file, actor)
+    session = db.get_one(CareSession, file.session_id)
+    if session.state in OVER:
+        raise Gone(f"The session is {session.state}.", code=f"session_{session.state}")
+    if RULES[Kind(file.kind)].shared_by not in permissions:
+        raise Forbidden("Your part in this session does not allow it.", code="not_permitted")
 
 
 def complete(db: Session, file: SessionFile, actor: Actor, *, now: datetime) -> None:

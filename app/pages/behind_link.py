@@ -55,7 +55,11 @@ def seated(
         def wrapper(*args: Any, code: str, db: Session, **kwargs: Any) -> Any:
             seat = _seat(db, code, permission, inside=inside)
             enter_organisation(db, seat.organisation_id)
-            return view(*args, db=db, seat=seat, **kwargs)
+            try:
+                return view(*args, db=db, seat=seat, **kwargs)
+            except Forbidden as error:
+                _audit_refusal(seat, error)
+                raise
 
         return wrapper
 

@@ -116,11 +116,12 @@ def record(db: Session, stored_id: UUID, written: Written) -> None:
 
 
 def destroy(db: Session, stored_id: UUID, *, now: datetime) -> None:
-    """Forget a file's key, so that nobody can read it any more; a second time changes nothing."""
+    """Forget a file's key, so that nobody can read it any more, and what would tell whether it was
+    a certain one; a second time changes nothing."""
     db.execute(
         update(StoredFile)
         .where(StoredFile.id == stored_id, StoredFile.destroyed_at.is_(None))
-        .values(wrapped_key=None, destroyed_at=now)
+        .values(wrapped_key=None, size_bytes=None, sha256=None, destroyed_at=now)
     )
 
 

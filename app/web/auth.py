@@ -88,7 +88,11 @@ def requires(scope: str | None) -> Callable[[Callable[..., Any]], Callable[..., 
         def wrapper(*args: Any, db: Session, **kwargs: Any) -> Any:
             caller = admitted(scope)
             enter_organisation(db, caller.organisation_id)
-            return view(*args, db=db, caller=caller, **kwargs)
+            try:
+                return view(*args, db=db, caller=caller, **kwargs)
+            except Forbidden as error:  # by a rule of what it asks for, and not by its scopes
+                _audit_refusal(caller, error.code)
+                raise
 
         return describe(wrapper, security=security)
 

@@ -7,9 +7,9 @@ the rest answers everything else meanwhile.
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from functools import wraps
 from threading import BoundedSemaphore
+from time import monotonic
 from typing import Any
 
 from flask import Flask, Response, current_app, request
@@ -20,6 +20,8 @@ from app.ports import Pieces
 
 EXTENSION = "teleconsult-streams"
 COME_BACK_S = 2
+# How long one request may bring bytes.
+TAKES_S = 30.0
 
 
 def limit_streams(app: Flask, threads: int) -> None:
@@ -44,30 +46,47 @@ def takes_stream(view: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def send(content: Callable[[], Pieces], **headers: str) -> Response:
-    """Return an answer whose bytes are asked for as they are sent.
+    """Return an answer whose bytes are asked for as they are sent; the first are read at once, so
+    that whoever gets an answer gets bytes.
 
     Raises:
-        Unavailable: as many files are on their way as may be.
+        Unavailable: as many files are on their way as may be. Whatever `content` and its first
+            piece raise goes through.
     """
     place = _Place(current_app.extensions[EXTENSION])
+    try:
+        stream = content()
+        first = next(stream, b"")
+    except BaseException:
+        place.leave()
+        raise
+
+    def end() -> None:
+        stream.close()
+        place.leave()
 
     def pieces() -> Iterator[bytes]:
         # Given back by whichever comes first: the last byte, or the server that closes the answer.
         try:
-            with closing(content()) as stream:
-                yield from stream
+            yield first
+            yield from stream
         finally:
-            place.leave()
+            end()
 
     response = Response(pieces(), headers=headers)
-    response.call_on_close(place.leave)
+    response.call_on_close(end)
     return response
 
 
-def body_reader() -> Callable[[int], bytes]:
-    """Return what reads the body of this request; a connection that breaks is its end."""
+def body_reader(within_s: float = TAKES_S) -> Callable[[int], bytes]:
+    """Return what reads the body of this request; a connection that breaks is its end, and so is a
+    sender who takes longer than `within_s`: others wait for the place, and it may come again. The
+    time is looked at between two reads; a sender of nothing at all is the proxy's to cut off."""
+    until = monotonic() + within_s
 
     def read(most: int) -> bytes:
+        if monotonic() >= until:
+            return b""
         try:
             return request.stream.read(most)
         except (ClientDisconnected, OSError):

@@ -64,7 +64,7 @@ class Filing:
         announced: dict[str, Any],
         content: bytes,
         *,
-        offset: int = 0,
+        offset: int | str = 0,
         content_type: str = "application/offset+octet-stream",
     ) -> TestResponse:
         """Send bytes of a file, as tus wants it."""
@@ -73,6 +73,10 @@ class Filing:
         return self.app.test_client().patch(
             path, data=content, headers=told, content_type=content_type
         )
+
+    def progress(self, announced: dict[str, Any]) -> TestResponse:
+        """Ask how much of a file has arrived."""
+        return self.app.test_client().head(urlsplit(announced["upload_url"]).path)
 
     def check(self, file_id: str, **parts: Any) -> None:
         """Do what a worker does with a file that has arrived."""

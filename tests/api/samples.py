@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 from PIL import Image, PngImagePlugin
 from pydicom import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import (
+    UID,
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    generate_uid,
+)
 
 from app.localstack.clamd import EICAR
 
@@ -43,6 +51,13 @@ def png(width: int = 64, height: int = 48) -> bytes:
     words.add_text("Comment", MARK.decode())
     _gradient(width, height).save(out, "PNG", pnginfo=words)
     return out.getvalue()
+
+
+def oddly_noted_png() -> bytes:
+    """A picture whose camera's note is nonsense."""
+    whole = png()
+    after_header = len(b"\x89PNG\r\n\x1a\n") + 12 + 13
+    return whole[:after_header] + _chunk(b"eXIf", b"no note at all") + whole[after_header:]
 
 
 def webp() -> bytes:
@@ -82,10 +97,7 @@ def pdf(words: bytes = MARK, size: int = 0) -> bytes:
 
 def dicom(rows: int = 64, columns: int = 48, frames: int = 1, **elements: Any) -> bytes:
     """An X-ray with its patient's name."""
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = CTImageStorage
-    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta = _meta(ExplicitVRLittleEndian)
     out = io.BytesIO()
     data = FileDataset(out, Dataset(), file_meta=meta, preamble=bytes(128))
     data.PatientName = MARK.decode()
@@ -101,6 +113,16 @@ def dicom(rows: int = 64, columns: int = 48, frames: int = 1, **elements: Any) -
     return out.getvalue()
 
 
+def dicom_bomb() -> bytes:
+    """An X-ray of a few megabytes that unpacks to four gigabytes before anything of it is read."""
+    head = DicomBytesIO()
+    head.write(bytes(128) + b"DICM")
+    write_file_meta_info(head, _meta(DeflatedExplicitVRLittleEndian))
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    again = packer.compress(bytes(16 * 2**20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    return head.getvalue() + again * 256 + packer.flush()
+
+
 def archive(*, bomb: bool = False) -> bytes:
     """A ZIP; as a bomb a hundredth of a percent of what it unpacks to."""
     out = io.BytesIO()
@@ -114,6 +136,14 @@ def eicar(around: bytes = b"") -> bytes:
     if not around:
         return EICAR
     return around.replace(MARK, EICAR)
+
+
+def _meta(syntax: UID) -> FileMetaDataset:
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = syntax
+    meta.MediaStorageSOPClassUID = CTImageStorage
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    return meta
 
 
 def _gradient(width: int, height: int) -> Image.Image:

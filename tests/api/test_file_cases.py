@@ -63,6 +63,7 @@ CASES = [
     # Roles and kinds that go together.
     *(good("image", role, s.jpeg) for role in ("doctor", "nurse", "patient", "paramedic")),
     good("image", HOSPITAL, s.png),
+    good("image", "patient", s.oddly_noted_png),
     good("image", "doctor", s.webp),
     good("xray", "doctor", s.dicom),
     good("xray", "patient", s.dicom),
@@ -113,6 +114,7 @@ CASES = [
             "image_too_large"),
     refused("an X-ray of 4 billion pixels", "xray",
             lambda: s.dicom(Rows=65_000, Columns=65_000, PixelData=bytes(64)), "file_damaged"),
+    refused("an X-ray of 4 GB in 4 MB", "xray", s.dicom_bomb, "file_damaged", by="patient"),
     # Damaged on the way, or on purpose.
     refused("half a JPEG", "image", lambda: s.jpeg(400, 300)[:3000], "file_damaged"),
     refused("half a PNG", "image", lambda: s.png(400, 300)[:200], "file_damaged"),

@@ -149,12 +149,14 @@ def test_what_a_dead_process_began_in_a_folder_is_removed(tmp_path: Path) -> Non
 def test_what_a_dead_process_began_in_a_bucket_is_taken_back(s3_url: str) -> None:
     """The parts of an upload that nobody will finish cost money and hold ciphertext."""
     store = S3Files(bucket=BUCKET, endpoint_url=s3_url, **ACCESS)
-    store.client.create_multipart_upload(Bucket=BUCKET, Key="half")
+    for key in (f"{new_id()}/{new_id()}", "of/another/program"):
+        store.client.create_multipart_upload(Bucket=BUCKET, Key=key)
     # This server says of every upload that it began in 2010.
     store.forget_unfinished(before=datetime(2010, 1, 1, tzinfo=UTC))
-    assert len(store.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])) == 1
+    assert len(store.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])) == 2
     store.forget_unfinished(before=utc_now())
-    assert store.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []) == []
+    left = store.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+    assert [upload["Key"] for upload in left] == ["of/another/program"]
 
 
 def test_a_store_that_does_not_answer_says_so(tmp_path: Path) -> None:

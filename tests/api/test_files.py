@@ -5,7 +5,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
 
 from app.clock import utc_now
 from app.files import checking, tickets, uploads
@@ -15,14 +14,14 @@ from app.organisations.models import Organisation
 from app.storage import sweep
 from tests.api import samples
 from tests.api.auditing import seal_all, superuser, verdict_on
-from tests.api.filing import NO_SCANNER, Filing
+from tests.api.filed import KEYS, actions_of, row_of
+from tests.api.filing import Filing
 from tests.api.hospital import Hospital
 from tests.api.problems import problem
-from tests.api.records import alter, audit_of, dump, events_of, types_of
+from tests.api.records import audit_of, dump, events_of, types_of
 from tests.pages.shared_files import shared
 
 DAY = timedelta(days=1)
-CHANGE = "UPDATE teleconference.session_files SET"
 # Written down from docs/files.md and the table of permissions.
 SEEN_BY = {
     "doctor": "image xray document prescription report",
@@ -33,25 +32,6 @@ SEEN_BY = {
     "relative": "document",
     "observer": "",
 }
-KEYS = text(
-    "SELECT wrapped_key FROM teleconference.stored_files WHERE organisation_id = :organisation"
-)
-
-
-def row_of(filing: Filing, file_id: str) -> SessionFile:
-    """Return a file as the database has it."""
-    with filing.services.database.begin() as db:
-        return db.get_one(SessionFile, file_id)
-
-
-def actions_of(filing: Filing, file_id: str) -> list[tuple[str, str]]:
-    """Return what the audit log says of a file: action, and whose."""
-    entries = audit_of(filing.services, filing.hospital.organisation_id)
-    return [
-        (entry.action, entry.actor_kind)
-        for entry in entries
-        if (entry.detail or {}).get("file_id") == file_id
-    ]
 
 
 class TestOnTheWay:
@@ -133,6 +113,14 @@ class TestResumed:
         content = samples.pdf(size=uploads.PART_BYTES + 1000)
         file = filing.share("document", content)
         assert filing.content(file["id"]) == content
+
+    def test_an_offset_that_is_no_number_is_refused(self, filing: Filing) -> None:
+        """Nor one that no file has."""
+        announced = filing.announce("report", samples.pdf()).get_json()
+        for offset in ("9" * 5000, "-1", "1.5", ""):
+            problem(
+                filing.send(announced, b"x", offset=offset), 422, "upload_offset", "Upload-Offset"
+            )
 
     @pytest.mark.parametrize("offset", [0, 99, 101, 10**15])
     def test_bytes_that_belong_elsewhere_are_refused(self, filing: Filing, offset: int) -> None:
@@ -392,64 +380,6 @@ class TestWho:
             organisation = db.get_one(Organisation, filing.hospital.organisation_id)
             organisation.permissions = {"relative": {"see_reports": True}}
         assert relative.open(file["id"]).status_code == 200
-
-
-class TestScanner:
-    """Nothing that was not looked at is ever served."""
-
-    def test_a_file_waits_for_a_scanner_that_is_down(self, filing: Filing) -> None:
-        """It says so, and is checked when the scanner is back."""
-        announced = filing.announce("report", samples.pdf()).get_json()
-        filing.send(announced, samples.pdf())
-        filing.check(announced["id"], scanner=NO_SCANNER)
-        waiting = filing.read(announced["id"])
-        assert (waiting["state"], waiting["reason"]) == ("scanning", "scanner_unavailable")
-        problem(filing.link(announced["id"]), 409, "file_scanning", "state")
-        filing.check(announced["id"])  # not due yet: nobody hurries a scanner that is down
-        assert filing.read(announced["id"])["state"] == "scanning"
-        due = row_of(filing, announced["id"]).due_at
-        assert due is not None
-        with filing.services.database.begin() as db:
-            assert row_of(filing, announced["id"]).id in checking.due(db, limit=1000, now=due)
-        alter(filing.services, f"{CHANGE} due_at = now() WHERE id = :id", id=announced["id"])
-        filing.check(announced["id"])
-        there = filing.read(announced["id"])
-        assert (there["state"], there["reason"]) == ("available", None)
-
-    def test_malware_is_kept_where_nobody_gets_it(self, filing: Filing) -> None:
-        """Not even with a link, until somebody deletes it."""
-        patient = filing.person("patient")
-        file = patient.share("document", samples.eicar(samples.pdf()))
-        assert (file["state"], file["reason"]) == ("quarantined", "file_infected")
-        assert row_of(filing, file["id"]).finding == "Teleconsult.Eicar.Test.UNOFFICIAL"
-        problem(filing.link(file["id"]), 409, "file_quarantined", "state")
-        assert types_of(filing.services, filing.session["id"])[-1] == "file.quarantined"
-        assert file["id"] not in filing.person("doctor").sees()
-        assert filing.hospital.delete(f"{filing.files}/{file['id']}").status_code == 200
-
-    def test_a_file_is_checked_by_one_worker(self, filing: Filing) -> None:
-        """A second one finds nothing to do; a third takes over when the first died."""
-        announced = filing.announce("report", samples.pdf()).get_json()
-        filing.send(announced, samples.pdf())
-        file, now = row_of(filing, announced["id"]), utc_now()
-        lease = timedelta(seconds=60)
-        with filing.services.database.begin() as db:
-            assert checking.claim(db, file.id, lease=lease, now=now) is not None
-        with filing.services.database.begin() as db:
-            assert checking.claim(db, file.id, lease=lease, now=now) is None
-            assert checking.claim(db, file.id, lease=lease, now=now + 2 * lease) is not None
-
-    def test_a_worker_that_was_too_slow_changes_nothing(self, filing: Filing) -> None:
-        """Somebody else has the file by then."""
-        announced = filing.announce("report", samples.pdf()).get_json()
-        filing.send(announced, b"not a pdf".ljust(len(samples.pdf())))
-        with filing.services.database.begin() as db:
-            slow = checking.claim(db, row_of(filing, announced["id"]).id, lease=-DAY, now=utc_now())
-        filing.check(announced["id"])
-        assert slow is not None
-        with filing.services.database.begin() as db:
-            checking.quarantine(db, slow, finding="late", now=utc_now())
-        assert filing.read(announced["id"])["state"] == "refused"
 
 
 def copies(filing: Filing, postgres: LocalStack, marks: list[bytes]) -> list[str]:

@@ -112,6 +112,7 @@ def test_a_destroyed_file_is_unreadable_at_once_and_erased_after(
     assert [path.relative_to(tmp_path).as_posix() for path in lying(tmp_path)] == [kept.key]
     assert current(here, row).erased_at is not None
     assert content_of(here, kept) == b"kept"
+    assert (current(here, row).sha256, current(here, row).size_bytes) == (None, None)
 
 
 def test_what_a_dead_process_wrote_is_erased_after_a_day(

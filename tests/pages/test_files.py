@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
 
 from tests.pages.axe import violations
 from tests.pages.conftest import CODE, DRIVEN_MEETING, LinkService
@@ -107,6 +107,22 @@ def test_a_photo_is_sent_in_pieces_over_a_bad_network(
         "new.jpg was sent and is being checked."
     )
     assert service.shared.received == {"new.jpg": content}
+
+
+def test_who_stops_as_the_last_piece_arrives_has_not_sent_it(
+    panel: Page, service: LinkService, tmp_path: Path
+) -> None:
+    """It is deleted, and nobody is told otherwise."""
+    (tmp_path / "new.jpg").write_bytes(b"one piece")
+
+    def stopped_meanwhile(route: Route) -> None:
+        panel.evaluate("document.querySelector('[aria-label=\"Stop sending new.jpg\"]').click()")
+        route.continue_()
+
+    panel.route("**/uploads/*", stopped_meanwhile)
+    pick(panel, tmp_path / "new.jpg")
+    expect(panel.get_by_test_id("files-said")).to_have_text("new.jpg was not sent.")
+    assert service.shared.deleted == ["new.jpg"]
 
 
 def test_what_is_too_large_is_not_begun(panel: Page, service: LinkService, tmp_path: Path) -> None:

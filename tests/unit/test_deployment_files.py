@@ -242,6 +242,14 @@ def test_the_sender_of_webhooks_cannot_reach_prosody() -> None:
     assert "xmpp" not in networks("worker")
 
 
+def test_the_scanner_reaches_neither_data_nor_people() -> None:
+    """It meets malware first. Worker and API find it; its way out is its own."""
+    others = {name for one in SERVICES if one != "clamav" for name in networks(one)}
+    assert networks("clamav") & others == {"scan"}
+    assert {one for one in SERVICES if "scan" in networks(one)} == {"api", "worker", "clamav"}
+    assert (NETWORKS["scan"] or {})["internal"]
+
+
 def test_prosody_trusts_the_address_that_the_proxy_has() -> None:
     address = SERVICES["web"]["networks"]["xmpp"]["ipv4_address"]
     assert environment("prosody")["PROSODY_TRUSTED_PROXIES"].split(",")[-1] == address

@@ -48,6 +48,7 @@ def test_no_name_is_a_path_or_misleads(sent: str) -> None:
     [
         ("x.exe", ".pdf", "x.pdf"),
         ("photo\u202egpj.exe", ".jpg", "photogpj.jpg"),
+        ("photo\u061c.exe", ".jpg", "photo.jpg"),
         ("scan", ".dcm", "scan.dcm"),
         ("a.JPEG", ".jpg", "a.JPEG"),
         ("Befund Müller.pdf", ".pdf", "Befund Müller.pdf"),

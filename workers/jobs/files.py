@@ -1,27 +1,35 @@
 """Checks one file: claim, look with no transaction open, record."""
 
-import io
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
+from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
 
 from app.clock import utc_now
-from app.errors import DomainError, Gone, Invalid, NotFound, Unavailable
+from app.errors import Gone, Invalid, NotFound, Unavailable
 from app.files import checking
 from app.files.checking import Claimed
+from app.files.inspection.apart import Read, inspect_apart
 from app.files.inspection.found import Found
 from app.files.kinds import Kind
+from app.observability import place_of
 from app.services import Services
 from app.storage import service as storage
-from app.storage.models import StoredFile
-from app.storage.seeking import buffered
+from app.storage.service import Written
 from workers.jobs.context import JobContext, job
 from workers.jobs.wakeups import CHECK
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A stored file that was written and has no key in the database yet."""
+
+    id: UUID
+    written: Written
 
 
 @job
@@ -33,19 +41,23 @@ def check_file(context: JobContext, file_id: UUID) -> None:
 
 def check(services: Services, file_id: UUID) -> None:
     """Look at a file, unless somebody else does or it is not due."""
-    lease = timedelta(seconds=services.settings.delivery_lease_s)
     with services.database.begin() as db:
-        claimed = checking.claim(db, file_id, lease=lease, now=utc_now())
+        claimed = checking.claim(db, file_id, now=utc_now())
     if claimed is None:
+        return
+    if checking.is_hopeless(claimed):
+        _refuse(services, claimed, "file_damaged")
         return
     try:
         _check(services, claimed)
     except (Unavailable, Gone, NotFound) as error:
-        _postpone(services, claimed, error)
+        _postpone(services, claimed, error.code)
     except Invalid as error:
-        with services.database.begin() as db:
-            checking.refuse(db, claimed, code=error.code, now=utc_now())
-        log.info("file_refused", file=str(file_id), reason=error.code)
+        _refuse(services, claimed, error.code)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the file does not come back forever
+        kind, place = type(error).__name__, place_of(error)
+        log.warning("file_check_failed", file=str(file_id), kind=kind, place=place)
+        _postpone(services, claimed, "internal_error")
 
 
 def _check(services: Services, claimed: Claimed) -> None:
@@ -55,19 +67,15 @@ def _check(services: Services, claimed: Claimed) -> None:
             checking.quarantine(db, claimed, finding=finding, now=utc_now())
         log.warning("file_quarantined", file=str(claimed.file.id), finding=finding)
         return
-    # Here, because the decoders take 60 MB that a worker without files should not need.
-    from app.files.inspection.inspect import inspect
-
-    found = inspect(
-        Kind(claimed.file.kind), claimed.file.size_bytes, lambda: _file(services, claimed)
-    )
-    _keep(services, claimed, found)
+    kind, size = Kind(claimed.file.kind), claimed.file.size_bytes
+    _keep(services, claimed, inspect_apart(kind, size, _range_of(services, claimed)))
 
 
 def _keep(services: Services, claimed: Claimed, found: Found) -> None:
     whole = arrived(services, claimed) if found.clean is None else iter([found.clean])
     content = _store(services, claimed, whole)
     preview = _store(services, claimed, iter([found.preview])) if found.preview else None
+    made = [one for one in (content, preview) if one is not None]
     with services.database.begin() as db:
         accepted = checking.accept(
             db,
@@ -77,19 +85,19 @@ def _keep(services: Services, claimed: Claimed, found: Found) -> None:
             preview_id=preview.id if preview else None,
             now=utc_now(),
         )
-        for stored in (content, preview):
-            if stored is not None and not accepted:
-                storage.destroy(db, stored.id, now=utc_now())
+        for one in made:
+            if accepted:
+                storage.record(db, one.id, one.written)
+            else:
+                storage.destroy(db, one.id, now=utc_now())
 
 
-def _store(services: Services, claimed: Claimed, content: Iterator[bytes]) -> StoredFile:
-    now, organisation_id = utc_now(), claimed.file.organisation_id
+def _store(services: Services, claimed: Claimed, content: Iterator[bytes]) -> Made:
+    """Write a stream without recording its key: until a file refers to it nobody can read it, and
+    what becomes of nothing is erased after a day."""
     with services.database.begin() as db:
-        stored = storage.announce(db, organisation_id=organisation_id, now=now)
-    written = services.storage.write(stored, content)
-    with services.database.begin() as db:
-        storage.record(db, stored.id, written)
-    return stored
+        stored = storage.announce(db, organisation_id=claimed.file.organisation_id, now=utc_now())
+    return Made(stored.id, services.storage.write(stored, content))
 
 
 def arrived(services: Services, claimed: Claimed) -> Iterator[bytes]:
@@ -99,8 +107,8 @@ def arrived(services: Services, claimed: Claimed) -> Iterator[bytes]:
             yield from pieces
 
 
-def _file(services: Services, claimed: Claimed) -> io.BufferedReader:
-    """Return the stretches as one file to seek in."""
+def _range_of(services: Services, claimed: Claimed) -> Read:
+    """Return what reads a range of the file from its stretches."""
     starts = [0]
     for part in claimed.parts:
         starts.append(starts[-1] + (part.size_bytes or 0))
@@ -113,10 +121,16 @@ def _file(services: Services, claimed: Claimed) -> io.BufferedReader:
                 with closing(reading) as pieces:
                     yield from pieces
 
-    return buffered(read, claimed.file.size_bytes)
+    return read
 
 
-def _postpone(services: Services, claimed: Claimed, error: DomainError) -> None:
+def _postpone(services: Services, claimed: Claimed, code: str) -> None:
     with services.database.begin() as db:
-        checking.postpone(db, claimed, reason=error.code, now=utc_now())
-    log.info("file_not_checked", file=str(claimed.file.id), reason=error.code)
+        checking.postpone(db, claimed, reason=code, now=utc_now())
+    log.info("file_not_checked", file=str(claimed.file.id), reason=code)
+
+
+def _refuse(services: Services, claimed: Claimed, code: str) -> None:
+    with services.database.begin() as db:
+        checking.refuse(db, claimed, code=code, now=utc_now())
+    log.info("file_refused", file=str(claimed.file.id), reason=code)

@@ -5,6 +5,7 @@ Only that frame is read, and what is missing of the rest shows in the file's len
 
 import io
 import struct
+import zlib
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ from app.files.kinds import DICOM
 # Larger values are read when they are asked for, and nobody asks for those.
 DEFER_BYTES = 64 * 1024
 FAULTS = (InvalidDicomError, ValueError, TypeError, KeyError, AttributeError, EOFError, OSError,
-          struct.error, NotImplementedError, IndexError, RuntimeError, OverflowError)  # fmt: skip
+          struct.error, NotImplementedError, IndexError, RuntimeError, OverflowError, zlib.error,
+          MemoryError)  # fmt: skip
 
 
 def inspect(file: io.BufferedReader, size: int) -> Found:

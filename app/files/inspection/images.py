@@ -2,6 +2,7 @@
 position, no device, no thumbnail of what was cropped away, and nothing hidden behind the end."""
 
 import io
+import struct
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -15,6 +16,8 @@ PREVIEW_PIXELS = (1024, 1024)
 FORMATS = {JPEG: "JPEG", PNG: "PNG", WEBP: "WEBP"}
 # What is lost by writing anew cannot be seen.
 QUALITY = {JPEG: {"quality": 95, "subsampling": 0}, PNG: {}, WEBP: {"quality": 95}}
+# What reading the camera's note raises when it is nonsense.
+NOTE_FAULTS = (SyntaxError, ValueError, TypeError, LookupError, OSError, struct.error)
 PLAIN_MODES = ("1", "L", "RGB", "RGBA", "LA", "P", "I", "I;16")
 
 
@@ -52,14 +55,17 @@ def _opened(file: io.BufferedReader, form: str) -> Image.Image:
         picture.load()
     except Image.DecompressionBombError as error:
         raise too_many_pixels() from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError) as error:
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, MemoryError) as error:
         raise broken("picture") from error
     return picture
 
 
 def _upright(picture: Image.Image) -> Image.Image:
     """Turn the pixels as the camera noted, because that note goes."""
-    turned = ImageOps.exif_transpose(picture)
+    try:
+        turned = ImageOps.exif_transpose(picture)
+    except NOTE_FAULTS:
+        turned = picture  # a note that nobody can read turns nothing, and is no reason to refuse
     return turned if turned.mode in PLAIN_MODES else turned.convert("RGB")
 
 

@@ -4,7 +4,6 @@ import warnings
 
 from puremagic import PureError, magic_string
 
-from app.files.inspection import dicom, images, pdf
 from app.files.inspection.found import Found, OpenFile, not_this_type
 from app.files.kinds import DICOM, IMAGES, PDF, RULES, Kind
 
@@ -25,10 +24,17 @@ def inspect(kind: Kind, size: int, open_file: OpenFile) -> Found:
     with open_file() as file, warnings.catch_warnings():
         # The libraries warn in words that they read in the file; what matters is refused.
         warnings.simplefilter("ignore")
+        # Where they are needed: each file has a process of its own, and numpy takes its time.
         if told in IMAGES:
+            from app.files.inspection import images
+
             return images.inspect(file, told)
         if told == DICOM:
+            from app.files.inspection import dicom
+
             return dicom.inspect(file, size)
+        from app.files.inspection import pdf
+
         return pdf.inspect(file, size)
 
 

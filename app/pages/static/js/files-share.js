@@ -62,7 +62,8 @@ async function share(file, kind) {
   if (way.stopped) {
     await removeFile(announced.id);
   }
-  panel.say(t(sent ? 'files.sent' : 'files.not-sent', { name: file.name }));
+  // Who stopped as the last piece arrived stopped it all the same.
+  panel.say(t(sent && !way.stopped ? 'files.sent' : 'files.not-sent', { name: file.name }));
   panel.lookNow();
 }
 
