@@ -134,7 +134,7 @@ end
 for _, name in ipairs({ "record_start", "record_stop" }) do
 	handlers[name] = function (args)
 		local recording = service.state.recording;
-		return recording and recording[name](args) or { present = false };
+		return recording and recording[name](args);
 	end;
 end
 
@@ -201,6 +201,8 @@ local function on_command(event)
 	local args, problem = commands.check(name, json.decode(command:get_text()));
 	if not args then return fail(origin, iq, "modify", "bad-request", problem); end
 	local result = handler(args);
+	-- nobody is there to do it, so nobody may believe that it was done
+	if not result then return fail(origin, iq, "cancel", "feature-not-implemented"); end
 	origin.send(st.reply(iq):tag("command", { xmlns = XMLNS; name = name }):text(json.encode(result)));
 	return true;
 end

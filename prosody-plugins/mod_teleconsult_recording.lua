@@ -1,5 +1,7 @@
 -- No recorder without the service's word: it is asked with everybody who is in the room at that moment, whoever wants a
 -- recording, and until it has said yes no recorder gets in. What the focus and the recorder then do is told to it.
+-- On room.teleconsult: `recording`, the id of the recording whose recorder may come in, nil while the door is shut; `agreed`,
+-- whose word there is for it; `stops`, how often it was stopped.
 -- Load on: the MUC component, with teleconsult_room and teleconsult_control.
 -- Events: iq/full, muc-occupant-pre-join, muc-occupant-joined, muc-occupant-left, muc-broadcast-presence.
 -- Options: those of service.lib; without teleconsult_hidden_domain there are no recorders.
@@ -47,15 +49,20 @@ local function tell(kind, room, fields)
 	if outbox then outbox:push(service.shapes:deed(kind, node_of(room), room.teleconsult, nil, fields)); end
 end
 
-local function tell_status(room, status, code, reference)
-	tell("recording.status", room, { status = status; code = code; reference = reference });
+-- recording_id: nil when the focus speaks of a recording that is none of ours, or not any more.
+local function tell_status(room, recording_id, status, code, reference)
+	tell("recording.status", room, { recording_id = recording_id; status = status; code = code; reference = reference });
 end
 
--- Everybody in the room but focus and recorder; "" for one of whom we know nothing.
+local function is_focus(room, nick, full_jid)
+	return nick == room.jid .. "/focus" and service.is_system(full_jid);
+end
+
+-- Everybody in the room but focus and recorder; "" for one of whom we know nothing, as of a bridge for telephones.
 local function people_in(room)
 	local ids = {};
 	for _, occupant in room:each_occupant() do
-		if not service.is_system(occupant.bare_jid) then
+		if not is_focus(room, occupant.nick, occupant.bare_jid) and not is_recorder(occupant.bare_jid) then
 			local record = room.teleconsult.records[occupant.nick];
 			ids[#ids + 1] = record and record.participant_id or "";
 		end
@@ -95,15 +102,32 @@ local function on_answer(event)
 	return true;
 end
 
+local function put_recorders_out(room)
+	for _, occupant in room:each_occupant() do
+		if is_recorder(occupant.bare_jid) then room:set_role(true, occupant.nick, nil, "The recording was stopped."); end
+	end
+end
+
+-- No recorder comes in any more, and one that is inside has `seconds` to go. shut(): nobody records there now.
+local function close_door(room, seconds, shut)
+	room.teleconsult.recording = nil;
+	module:add_timer(seconds, function ()
+		if not is_alive(room) or room.teleconsult.recording then return; end
+		put_recorders_out(room);
+		if shut then shut(); end
+	end);
+end
+
 local function begin(room, sender_nick, recording_id, done)
 	local app_data = json.encode({ file_recording_metadata = { recording_id = recording_id } });
 	ask_focus(room, sender_nick, { action = "start"; recording_mode = "file"; app_data = app_data }, function (answer)
 		if answer and answer.attr.type == "result" then
 			local child = answer:get_child("jibri", jibri.XMLNS);
-			tell_status(room, "pending", nil, child and child.attr.session_id);
+			tell_status(room, recording_id, "pending", nil, child and child.attr.session_id);
 		else
-			room.teleconsult.recording = nil;
-			tell_status(room, "refused", answer and jibri.reason(select(2, answer:get_error())) or "error");
+			-- also for a recorder that the focus has sent although it said nothing
+			if room.teleconsult.recording == recording_id then close_door(room, LEAVES_WITHIN); end
+			tell_status(room, recording_id, "refused", answer and jibri.reason(select(2, answer:get_error())) or "error");
 		end
 		done(nil, nil, answer);
 	end);
@@ -112,7 +136,7 @@ end
 -- done(code, text): refused; done(nil, nil, answer): what the focus said, nil when it said nothing.
 -- fields: recording_id of the service's order, or actor_id of who wants it.
 local function request(room, sender_nick, fields, done)
-	local before = people_in(room);
+	local before, stops = people_in(room), room.teleconsult.stops;
 	service.api.post("/internal/rooms/recording", {
 		room = node_of(room); occupants = before; recording_id = fields.recording_id; actor_id = fields.actor_id;
 	}, function (answer, reason)
@@ -120,26 +144,24 @@ local function request(room, sender_nick, fields, done)
 		service.state.generation = service.state.generation + 1;
 		if not answer then
 			module:log("warn", "no answer about a recording in room %s: %s", node_of(room), reason);
+			-- it may have said yes, and waits for a recorder then
+			if not room.teleconsult.recording then tell_status(room, fields.recording_id, "refused", "unavailable"); end
 			return done("unavailable");
 		end
 		if answer.allow ~= true or type(answer.recording_id) ~= "string" then
 			return done(jibri.code(answer.code), answer.text);
 		end
-		if not is_alive(room) then return done("no-conference"); end
-		if not jibri.covers(before, people_in(room)) then
-			tell_status(room, "refused", "newcomer");
-			return done("consent-missing");
+		local event, code = jibri.overtaken({
+			alive = is_alive(room); stopped = room.teleconsult.stops ~= stops; before = before; now = people_in(room);
+		});
+		if event then
+			tell_status(room, answer.recording_id, "refused", event);
+			return done(code);
 		end
 		room.teleconsult.recording = answer.recording_id;
 		room.teleconsult.agreed = jibri.set(before);
 		begin(room, sender_nick, answer.recording_id, done);
 	end);
-end
-
-local function put_recorders_out(room)
-	for _, occupant in room:each_occupant() do
-		if is_recorder(occupant.bare_jid) then room:set_role(true, occupant.nick, nil, "The recording was stopped."); end
-	end
 end
 
 local orders = { request = request };
@@ -149,7 +171,7 @@ function orders.record_start(args)
 	if not (room and room.teleconsult) then return { present = false }; end
 	local moderator = moderator_in(room);
 	if not moderator then
-		tell_status(room, "refused", "no-moderator");
+		tell_status(room, args.recording_id, "refused", "no-moderator");
 		return { present = true; asked = false };
 	end
 	request(room, moderator.nick, { recording_id = args.recording_id }, function (code)
@@ -161,23 +183,29 @@ end
 function orders.record_stop(args)
 	local room = muc.get_room_from_jid(jid.join(args.room, module.host));
 	if not (room and room.teleconsult) then return { present = false }; end
-	room.teleconsult.recording = nil;
+	local occupants = room.teleconsult;
+	-- a repeat of an order that was carried out before
+	if occupants.recording and occupants.recording ~= args.recording_id then return { present = true }; end
+	occupants.stops = (occupants.stops or 0) + 1;
 	local moderator = moderator_in(room);
 	if moderator then
 		ask_focus(room, moderator.nick, { action = "stop"; recording_mode = "file" }, function () end);
 	end
-	module:add_timer(moderator and LEAVES_WITHIN or 0, function ()
-		if is_alive(room) and not room.teleconsult.recording then put_recorders_out(room); end
-	end);
+	close_door(room, moderator and LEAVES_WITHIN or 0, function () tell_status(room, args.recording_id, "off"); end);
 	return { present = true };
 end
 
--- The door for recorders, also for one that nobody asked the focus for.
+-- The door for those who need no token, also for a recorder that nobody asked the focus for.
 local function at_the_door(event)
 	local room, stanza = event.room, event.stanza;
-	if not is_recorder(stanza.attr.from) or (room.teleconsult and room.teleconsult.recording) then return; end
-	service.tell_refused(node_of(room), room, nil, "recording-not-allowed", stanza.attr.from);
-	event.origin.send(refusal.presence(st, stanza, "recording-not-allowed", nil, room.jid));
+	local from = stanza.attr.from;
+	if service.is_health_check(node_of(room)) then return; end
+	local code = jibri.keeps_out({
+		is_system = service.is_system(from); is_recorder = is_recorder(from); is_focus = is_focus(room, stanza.attr.to, from);
+	}, room.teleconsult and room.teleconsult.recording);
+	if not code then return; end
+	service.tell_refused(node_of(room), room, nil, code, from);
+	event.origin.send(refusal.presence(st, stanza, code, nil, room.jid));
 	return true;
 end
 
@@ -196,13 +224,14 @@ end
 
 local function on_presence(event)
 	local room, occupant, stanza = event.room, event.occupant, event.stanza;
-	if not occupant or occupant.nick ~= room.jid .. "/focus" or not service.is_system(occupant.bare_jid) then return; end
+	if not occupant or not is_focus(room, occupant.nick, occupant.bare_jid) then return; end
 	local said = stanza and not stanza.attr.type and jibri.status(stanza);
 	local occupants = room.teleconsult;
 	if not said or not occupants or jibri.same(said, occupants.recording_status) then return; end
 	occupants.recording_status = said;
-	if said.status == "off" then occupants.recording = nil; end
-	tell_status(room, said.status, said.failure, said.session_id);
+	local recording_id = occupants.recording;
+	if said.status == "off" then close_door(room, LEAVES_WITHIN); end
+	tell_status(room, recording_id, said.status, said.failure, said.session_id);
 end
 
 module:hook("iq/full", on_answer, BEFORE_THE_MUC);

@@ -134,8 +134,10 @@ class MemoryRooms:
         return {"started": True}
 
     def _record_stop(self, room: str, recording_id: str) -> dict[str, Any]:
-        self.rooms.setdefault(room, MemoryRoom()).recorded.append(("stop", recording_id))
-        return {"stopped": True}
+        live = self.rooms.get(room)
+        if live is not None:
+            live.recorded.append(("stop", recording_id))
+        return {"present": live is not None}
 
     def _rooms(self) -> dict[str, Any]:
         return {

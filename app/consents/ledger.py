@@ -83,6 +83,21 @@ def last_act(db: Session, *, participant_id: UUID, purpose: str) -> Consent | No
     return db.scalars(last_first.limit(1)).first()
 
 
+def has_given(db: Session, *, participant_id: UUID, purpose: str) -> bool:
+    """Tell whether a person ever agreed, whatever they said since."""
+    given = _of(participant_id, purpose).where(Consent.act == GIVEN)
+    return db.scalars(given.limit(1)).first() is not None
+
+
+def was_asked(db: Session, standing: Standing, text: Text) -> bool:
+    """Tell whether a person was asked with this text since they last said something."""
+    since = standing.act.number if standing.act else 0
+    asked = _of(standing.person.id, text.purpose).where(
+        Consent.act == "asked", Consent.text_sha256 == text.sha256, Consent.number > since
+    )
+    return db.scalars(asked.limit(1)).first() is not None
+
+
 def write(
     db: Session,
     person: Participant,

@@ -17,7 +17,6 @@ from app.errors import Conflict, Invalid
 from app.ids import new_id
 from app.participants import presence
 from app.participants import service as participants
-from app.participants.models import Participant
 from app.ports import RoomOrder
 from app.recordings import service as recordings
 from app.rooms import recorders
@@ -45,19 +44,22 @@ def answer(
         NotFound: no such session or participant.
         Invalid: nobody was ever shown this text.
         Conflict: they were removed; the session is over; they agree to a text that does not count
-            any more; or there is nothing to withdraw.
+            any more; or there is nothing to withdraw. Who gave their consent can withdraw it at any
+            time, wherever they are.
     """
     session = sessions.lock(db, organisation_id=organisation_id, session_id=session_id)
     person = participants.get(
         db, organisation_id=organisation_id, session_id=session_id, participant_id=participant_id
     )
-    participants.require_present(person)
-    if act != "withdrawn":  # that can be done at any time
+    if act != "withdrawn":
+        participants.require_present(person)
         sessions.require_open(session)
     text = _text(db, organisation_id, purpose, text_sha256)
-    _require_sense(db, person, act, text)
+    has_given = ledger.has_given(db, participant_id=person.id, purpose=purpose)
+    _require_sense(act, text, has_given=has_given)
     row = ledger.write(db, person, act=act, text=text, channel=channel, actor=actor, now=now)
-    follow = recordings.withdraw if act == "withdrawn" else recordings.heed
+    # Who gave and now refuses takes it back, too.
+    follow = recordings.withdraw if act != "given" and has_given else recordings.heed
     return row, follow(db, session, actor=actor, now=now)
 
 
@@ -86,7 +88,7 @@ def ask(
     )
     text = texts.current(db, organisation_id, purpose)[language]
     standing = ledger.standing_of(db, person, purpose=purpose)
-    if standing.state == ledger.MISSING:
+    if standing.state == ledger.MISSING and not ledger.was_asked(db, standing, text):
         ledger.write(db, person, act="asked", text=text, channel=channel, actor=actor, now=now)
     order = None
     if standing.state != ledger.GIVEN and participant_id not in presence.present(db, session_id):
@@ -178,14 +180,12 @@ def _text(db: Session, organisation_id: UUID, purpose: str, sha: str) -> Text:
     return text
 
 
-def _require_sense(db: Session, person: Participant, act: str, text: Text) -> None:
+def _require_sense(act: str, text: Text, *, has_given: bool) -> None:
     if act == "given" and not text.is_current:
         raise Conflict(
             "There is a newer text; show that one.",
             code="consent_text_outdated",
             field="text_sha256",
         )
-    if act == "withdrawn":
-        word = ledger.standing_of(db, person, purpose=text.purpose).act
-        if word is None or word.act == "refused":
-            raise Conflict("There is no consent to withdraw.", code="consent_not_given")
+    if act == "withdrawn" and not has_given:
+        raise Conflict("There is no consent to withdraw.", code="consent_not_given")

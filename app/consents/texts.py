@@ -58,13 +58,15 @@ def current(db: Session, organisation_id: UUID, purpose: str) -> dict[str, Text]
 
 
 def find(db: Session, organisation_id: UUID, purpose: str, sha: str) -> Text | None:
-    """Return the text with this hash, current or not; None: nobody was ever shown such a text."""
+    """Return the text with this hash, current or not; None: nobody was ever shown such a text. An
+    organisation may have gone back to an earlier one: then it is the version that counts now."""
+    found = None
     for language in LANGUAGES:
         own = _own(db, organisation_id, purpose, language)
-        for text in (*own, replace(ours(purpose, language), is_current=not own)):
-            if text.sha256 == sha:
-                return text
-    return None
+        for text in (replace(ours(purpose, language), is_current=not own), *own):
+            if text.sha256 == sha and not (found and found.is_current):
+                found = text
+    return found
 
 
 def standing(act: str | None, language: str | None, sha: str | None, own: str | None) -> str:

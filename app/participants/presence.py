@@ -32,6 +32,15 @@ def people_inside(db: Session, session_id: UUID) -> list[tuple[Participant, date
     return [(person, moment) for person, moment in rows]
 
 
+def empty_since(db: Session, session_id: UUID) -> datetime | None:
+    """Return when the last one left the room; None while somebody is inside, and when nobody ever
+    was."""
+    here = Attendance.session_id == session_id
+    inside = func.count().filter(Attendance.left_at.is_(None))
+    found = db.execute(select(inside, func.max(Attendance.left_at)).where(here)).one()
+    return None if found[0] else found[1]
+
+
 def note_host(db: Session, participant_id: UUID, *, is_host: bool) -> None:
     """Say of a person in the room whether their being there opens it for others from now on."""
     theirs = (Attendance.participant_id == participant_id, Attendance.left_at.is_(None))

@@ -19,7 +19,16 @@ from app.recordings.states import LIVE, State, Step, target_of
 
 # How long until it is looked for a free recorder again.
 TRY_AGAIN = timedelta(seconds=5)
-BUSY = "busy"
+BUSY, STOPPED, NO_MODERATOR = "busy", "stopped", "no-moderator"
+# What a request that was allowed came to nothing for, and what it then waits for. `newcomer`:
+# somebody came in meanwhile; `stopped`: a stop of an older one overtook it; `unavailable`: Prosody
+# did not hear that it was allowed.
+TRIED_AGAIN = {
+    BUSY: BUSY,
+    "newcomer": "consent_missing",
+    STOPPED: "unavailable",
+    "unavailable": "unavailable",
+}
 EVENT_OF = {
     Step.ALLOW: "recording.starting",
     Step.QUEUE: "recording.waiting",
@@ -103,24 +112,33 @@ def over(
 
 
 def heard(
-    db: Session, recording: Recording, *, status: str, code: str, reference: str, now: datetime
+    db: Session,
+    recording: Recording,
+    *,
+    status: str,
+    code: str,
+    reference: str,
+    at: datetime,
+    now: datetime,
 ) -> None:
-    """Move a live recording after what the focus said of it.
+    """Move a live recording after what the focus and Prosody said of it.
 
     Args:
-        status: `pending`, `on` or `off` as in the focus's presence, or `refused`: it answered our
-            request with an error.
+        status: `pending`, `on` or `off` as in the focus's presence; Prosody says `off`, too, when
+            it has shut the door. `refused`: the focus answered our request with an error, or
+            Prosody did not make it.
         code: why: `busy`, `error`, or the reason of a refusal; '' when it did not say.
         reference: Jitsi's name of the recording; '' when it did not say.
+        at: when, by Prosody's clock.
     """
     if reference and recording.jitsi_session != reference:
         recording.jitsi_session = reference
         db.flush()
     if status == "on":
-        take(db, recording, Step.BEGIN, actor=audit.ROOM, now=now, started_at=now)
-    elif status == "refused" and recording.state != State.STARTING:
-        return  # of a stop; the sweep looks after it
-    elif status in ("off", "refused"):
+        _began(db, recording, min(at, now), now)
+    elif status == "refused":
+        _refused(db, recording, code, now)
+    elif status == "off":
         _ended(db, recording, code, now)
 
 
@@ -132,10 +150,31 @@ def recorder_left(db: Session, recording: Recording, *, now: datetime) -> None:
         tell(db, recording, "recording.recorder_lost", actor=audit.ROOM, now=now)
 
 
+def _began(db: Session, recording: Recording, at: datetime, now: datetime) -> None:
+    if recording.state == State.STOPPING and recording.started_at is None:
+        recording.started_at = at  # the stop came too late for there to be nothing
+        db.flush()
+    else:
+        take(db, recording, Step.BEGIN, actor=audit.ROOM, now=now, started_at=at)
+
+
+def _refused(db: Session, recording: Recording, code: str, now: datetime) -> None:
+    if recording.state == State.STARTING and code in TRIED_AGAIN:
+        _queue(db, recording, TRIED_AGAIN[code], now)
+    elif recording.state == State.STARTING or (recording.state, code) == (State.STOPPING, STOPPED):
+        _ended(db, recording, code, now)
+    elif (recording.state, code) == (State.REQUESTED, NO_MODERATOR):
+        wait(db, recording, "no_moderator", actor=audit.ROOM, now=now)
+
+
+def _queue(db: Session, recording: Recording, reason: str, now: datetime) -> None:
+    values: Mapping[str, Any] = {"next_attempt_at": now + TRY_AGAIN}
+    take(db, recording, Step.QUEUE, actor=audit.ROOM, now=now, reason=reason, **values)
+
+
 def _ended(db: Session, recording: Recording, code: str, now: datetime) -> None:
     if recording.state == State.STARTING and code == BUSY:
-        values: Mapping[str, Any] = {"next_attempt_at": now + TRY_AGAIN}
-        take(db, recording, Step.QUEUE, actor=audit.ROOM, now=now, reason=BUSY, **values)
+        _queue(db, recording, BUSY, now)
     elif recording.state != State.REQUESTED:
         over(db, recording, REASONS.get(code, "recorder_failed"), now=now)
 

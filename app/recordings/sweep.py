@@ -39,6 +39,8 @@ WAITED_FOR = timedelta(minutes=15)
 STARTS_WITHIN = timedelta(seconds=100)
 STOPS_WITHIN = timedelta(seconds=10)
 GIVEN_UP_AFTER = timedelta(seconds=60)
+# Nobody is recorded in a room that was empty so long: it is gone, and the news of that was lost.
+DESERTED_AFTER = timedelta(seconds=60)
 # A page shows the question by itself in this time; who has none gets a message.
 PAGE_ASKS_WITHIN = timedelta(seconds=4)
 INVITATIONS = {
@@ -106,21 +108,51 @@ def _look(services: Services, session_id: UUID, now: datetime) -> None:
 def _judge(
     db: Session, session: CareSession, recording: Recording, now: datetime
 ) -> RoomOrder | None:
-    waited = now - recording.changed_at
     if recording.state == State.REQUESTED:
         if session.state in OVER or now - recording.created_at > WAITED_FOR:
             follow.stop(db, recording, "not_started", actor=audit.SERVICE, now=now)
             return None
         return _try_again(db, session, recording, now)
     if recording.state == State.STOPPING:
-        if waited > GIVEN_UP_AFTER:
-            follow.over(db, recording, "unconfirmed", now=now, actor=audit.SERVICE)
-            return None
-        return _stop_again(db, session, recording, now) if waited > STOPS_WITHIN else None
-    if recording.state == State.STARTING and waited > STARTS_WITHIN:
-        follow.stop(db, recording, "no_answer", actor=audit.SERVICE, now=now)
-        return _stop_again(db, session, recording, now)
+        return _see_stopped(db, session, recording, now)
+    if reason := _reason_to_stop(db, session, recording, now):
+        follow.stop(db, recording, reason, actor=audit.SERVICE, now=now)
+        return _order_stop(db, session, recording, now)
     return service.heed(db, session, actor=audit.SERVICE, now=now)
+
+
+def _reason_to_stop(
+    db: Session, session: CareSession, recording: Recording, now: datetime
+) -> str | None:
+    if session.state in OVER:
+        return "session_over"
+    if recording.state == State.STARTING and now - recording.changed_at > STARTS_WITHIN:
+        return "no_answer"
+    empty_since = presence.empty_since(db, session.id)
+    is_deserted = empty_since is not None and (
+        now - max(empty_since, recording.changed_at) > DESERTED_AFTER
+    )
+    return "room_empty" if is_deserted else None
+
+
+def _see_stopped(
+    db: Session, session: CareSession, recording: Recording, now: datetime
+) -> RoomOrder | None:
+    """End what the room has heard is to stop, and tell the room again where it has not."""
+    waited = now - recording.changed_at
+    if waited <= STOPS_WITHIN:
+        return None
+    answer = recorders.answer_to_stop(db, recording)
+    if answer is not None and not answer.get("present"):
+        follow.over(db, recording, "room_closed", now=now, actor=audit.SERVICE)
+        return None
+    if answer is not None and waited > GIVEN_UP_AFTER:
+        follow.over(db, recording, "unconfirmed", now=now, actor=audit.SERVICE)
+        return None
+    is_due = recording.next_attempt_at is None or recording.next_attempt_at <= now
+    if not is_due or recorders.stop_is_unheard(db, recording):
+        return None
+    return _order_stop(db, session, recording, now)
 
 
 def _try_again(
@@ -134,11 +166,9 @@ def _try_again(
     return order
 
 
-def _stop_again(
+def _order_stop(
     db: Session, session: CareSession, recording: Recording, now: datetime
-) -> RoomOrder | None:
-    if recording.next_attempt_at is not None and recording.next_attempt_at > now:
-        return None
+) -> RoomOrder:
     recording.next_attempt_at = now + follow.TRY_AGAIN
     return recorders.stop(db, Target.of(session), recording_id=recording.id, now=now)
 

@@ -10,6 +10,7 @@ from typing import Any
 from app.audit import refusals
 from app.audit import service as audit
 from app.audit.service import Actor, Entry
+from app.consents import ledger
 from app.db.engine import Runner, run
 from app.participants import waiting
 from app.participants.permissions import Permission
@@ -59,9 +60,10 @@ def decide(services: Services, question: Question, *, now: datetime) -> dict[str
         elif code != "consent-missing" or question.stage == "conference":
             # In the lobby it is asked again and again.
             _refuse(db, services, question, seat, code=code, now=now)
-        if seat is not None and code == "consent-missing":
-            _yield_to(services, seat, now)
-        return {"allow": False, "code": code, "text": TEXTS[code]}
+    # The network, and a transaction of its own: not while this connection is held.
+    if seat is not None and code == "consent-missing":
+        _yield_to(services, seat, now)
+    return {"allow": False, "code": code, "text": TEXTS[code]}
 
 
 def _seat(db: Runner, question: Question) -> Seat | None:
@@ -110,6 +112,8 @@ def _allowed(seat: Seat) -> dict[str, Any]:
         "host": seat.is_host,
         "capacity": seat.capacity,
         "waiting_room": seat.waiting_room,
+        # For Prosody's own door, which may know of a recorder that we do not.
+        "consented": seat.consent == ledger.GIVEN,
         "permissions": sorted(seat.permissions),
     }
 

@@ -128,7 +128,7 @@ def _on_refused(register: Register, fact: Fact, source: str) -> None:
 def _on_created(register: Register, fact: Fact, source: str) -> None:
     """A room that is made anew, after a restart of Prosody, knows nothing of what was decided."""
     if room := register.rooms.get(fact.room):
-        register.news += [RoomGone(room), Opened(room)]
+        register.news += [RoomGone(room, fact.at), Opened(room)]
 
 
 def _on_lobby_left(register: Register, fact: Fact, source: str) -> None:
@@ -146,7 +146,7 @@ def _on_destroyed(register: Register, fact: Fact, source: str) -> None:
             register.leave(stay, at=fact.at, reason="ended")
             interrupt(register, stay)
     if room:
-        register.news.append(RoomGone(room))
+        register.news.append(RoomGone(room, fact.at))
 
 
 def _on_started(register: Register, fact: Fact, source: str) -> None:
@@ -155,7 +155,7 @@ def _on_started(register: Register, fact: Fact, source: str) -> None:
         if stay.source != source:
             register.leave(stay, at=fact.at, reason="disconnected")
             interrupt(register, stay)
-    register.news += [RoomGone(room) for room in register.rooms.values()]
+    register.news += [RoomGone(room, fact.at) for room in register.rooms.values()]
 
 
 def interrupt(register: Register, stay: Stay) -> None:

@@ -87,7 +87,8 @@ class Fact:
     by: UUID | None = None
     media: str = ""
     on: bool = False
-    # Of a recording: where it stands, and Jitsi's name of it.
+    # Of a recording: which, where it stands, and Jitsi's name of it.
+    recording_id: UUID | None = None
     status: str = ""
     reference: str = ""
 
@@ -108,6 +109,7 @@ class FactIn(RoomSchema):
     by = LooseUuid(allow_none=True)
     media = fields.String(validate=validate.OneOf(["audio", "video", "desktop"]))
     on = fields.Boolean()
+    recording_id = LooseUuid(allow_none=True)
     status = fields.String(validate=validate.OneOf(["pending", "on", "off", "refused"]))
     reference = Word()
 

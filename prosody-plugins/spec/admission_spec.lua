@@ -18,6 +18,12 @@ describe("admission.read", function ()
 		assert.same({ moderate = true; chat = true }, policy.permissions);
 	end);
 
+	it("takes nobody for consenting of whom it is not said", function ()
+		assert.is_false(admission.read(good_answer(), "p").consented);
+		assert.is_false(admission.read(good_answer({ consented = "yes" }), "p").consented);
+		assert.is_true(admission.read(good_answer({ consented = true }), "p").consented);
+	end);
+
 	it("keeps code and text of a refusal", function ()
 		assert.same({ allow = false; code = "too-early"; text = "Later." },
 			admission.read({ allow = false; code = "too-early"; text = "Later." }, "p"));
@@ -45,6 +51,21 @@ describe("admission.read", function ()
 	it("does not pass on a refusal without a proper code", function ()
 		assert.is_nil(admission.read({ allow = false }, "p"));
 		assert.is_nil(admission.read({ allow = false; code = "<x/>" }, "p"));
+	end);
+end);
+
+describe("admission.while_recorded", function ()
+	it("lets nobody in who has not agreed, whatever the service knows of the recorder", function ()
+		assert.same({ allow = false; code = "consent-missing"; is_local = true },
+			admission.while_recorded({ allow = true; consented = false }));
+	end);
+
+	it("leaves all other answers as they are", function ()
+		for _, policy in ipairs({
+			{ allow = true; consented = true }; { allow = true; is_local = true }; { allow = false; code = "removed" };
+		}) do
+			assert.equal(policy, admission.while_recorded(policy));
+		end
 	end);
 end);
 

@@ -52,6 +52,44 @@ describe("jibri.covers", function ()
 	end);
 end);
 
+describe("jibri.overtaken", function ()
+	local function overtaken(changes)
+		local given = { alive = true; stopped = false; before = { "a" }; now = { "a" } };
+		for key, value in pairs(changes) do given[key] = value; end
+		return { jibri.overtaken(given) };
+	end
+
+	it("is nothing when the room is as it was", function ()
+		assert.same({}, overtaken({}));
+	end);
+
+	it("is a stop, whose recording must not begin after it", function ()
+		assert.same({ "stopped"; "not-requested" }, overtaken({ stopped = true }));
+	end);
+
+	it("is somebody who came in, and the end of the room", function ()
+		assert.same({ "newcomer"; "consent-missing" }, overtaken({ now = { "a"; "b" } }));
+		assert.same({ "unavailable"; "no-conference" }, overtaken({ alive = false; now = {} }));
+	end);
+end);
+
+describe("jibri.keeps_out", function ()
+	it("lets the focus in, and whoever has to show a token", function ()
+		assert.is_nil(jibri.keeps_out({ is_system = true; is_focus = true }, nil));
+		assert.is_nil(jibri.keeps_out({ is_system = false }, "id"));
+	end);
+
+	it("lets a recorder in while one is allowed", function ()
+		assert.is_nil(jibri.keeps_out({ is_system = true; is_recorder = true }, "id"));
+		assert.equal("recording-not-allowed", jibri.keeps_out({ is_system = true; is_recorder = true }, nil));
+	end);
+
+	it("lets no other account of an administrator in, recorded or not", function ()
+		assert.equal("no-token", jibri.keeps_out({ is_system = true }, nil));
+		assert.equal("no-token", jibri.keeps_out({ is_system = true }, "id"));
+	end);
+end);
+
 describe("jibri.reason and jibri.code", function ()
 	it("put others' words into ours", function ()
 		assert.equal("busy", jibri.reason("resource-constraint"));

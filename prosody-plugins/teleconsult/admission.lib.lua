@@ -44,6 +44,7 @@ function admission.read(answer, participant_id)
 		host = answer.host;
 		capacity = answer.capacity;
 		waiting_room = answer.waiting_room == true;
+		consented = answer.consented == true;
 		permissions = as_set(answer.permissions);
 	};
 end
@@ -62,6 +63,13 @@ function admission.from_token(person, node, now, capacity)
 		capacity = capacity;
 		permissions = { moderate = owner; chat = person.may_chat };
 	};
+end
+
+-- The policy when a recorder is in the room or may come in, of which the service may not know: who has not agreed waits. Where
+-- the token alone decides, that was looked at already.
+function admission.while_recorded(policy)
+	if not policy.allow or policy.is_local or policy.consented then return policy; end
+	return { allow = false; code = "consent-missing"; is_local = true };
 end
 
 -- What stays of a policy while its person is in the room.

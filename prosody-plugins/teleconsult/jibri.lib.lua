@@ -58,4 +58,21 @@ function jibri.covers(before, now)
 	return true;
 end
 
+-- What has overtaken an allowing answer while it was on its way: the word for the service, and the refusal code for who asked;
+-- nil: nothing. given: alive (the room is still that one), stopped (a stop came), before and now (the people inside).
+function jibri.overtaken(given)
+	if not given.alive then return "unavailable", "no-conference"; end
+	if given.stopped then return "stopped", "not-requested"; end
+	if not jibri.covers(given.before, given.now) then return "newcomer", "consent-missing"; end
+	return nil;
+end
+
+-- Why somebody who may need no token does not come in, or nil. The focus does, and a recorder while one is allowed; no other
+-- account of an administrator, because behind one may be people whom nobody asks: callers on a telephone, for example.
+-- who: is_system, is_recorder, is_focus; recording: of which a recorder may come in, or nil.
+function jibri.keeps_out(who, recording)
+	if who.is_recorder then return not recording and "recording-not-allowed" or nil; end
+	return who.is_system and not who.is_focus and "no-token" or nil;
+end
+
 return jibri;

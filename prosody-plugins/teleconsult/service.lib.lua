@@ -140,12 +140,24 @@ function service.wait_for(start)
 	return table.unpack(result, 1, result.n);
 end
 
--- While a room is recorded only those may come back without the service's word who had agreed.
-local function is_recorded_without(who, room_jid)
+-- The room when a recorder is in it or may come in, whatever the service believes; else nil.
+local function recorded_room(room_jid)
 	local host = prosody.hosts[service.state.muc_host];
 	local room = host and host.modules.muc and host.modules.muc.get_room_from_jid(room_jid);
-	local occupants = room and room.teleconsult;
-	return occupants ~= nil and occupants.recording ~= nil and not occupants.agreed[who.participant_id];
+	if not room then return nil; end
+	if room.teleconsult and room.teleconsult.recording then return room; end
+	for _, occupant in room:each_occupant() do
+		if service.is_recorder(occupant.bare_jid) then return room; end
+	end
+	return nil;
+end
+
+-- While a room is recorded only those may come back without the service's word who had agreed.
+local function is_recorded_without(who, room_jid)
+	local room = recorded_room(room_jid);
+	if not room then return false; end
+	local agreed = room.teleconsult and room.teleconsult.agreed;
+	return not (agreed and agreed[who.participant_id]);
 end
 
 local function without_api(who, room_jid, reason)
@@ -190,6 +202,8 @@ function service.ask(stage, who, room_jid)
 	end
 	if policy then service.state.kept_out:set(who.participant_id, WAITS[policy.code]); end
 	policy = policy or without_api(who, room_jid, reason or "malformed");
+	-- a recording that begins after this raises the generation, and the answer is not used
+	if recorded_room(room_jid) then policy = admission.while_recorded(policy); end
 	if policy.allow and is_banned(who) then policy = { allow = false; code = "banned"; is_local = true }; end
 	policy.generation, policy.at = generation, time.monotonic();
 	policy.room, policy.token_id = room_jid, who.token_id;

@@ -118,6 +118,34 @@ def test_a_new_text_asks_again_who_read_that_language(
     assert (texts["en"]["text"], texts["de"]["version"]) == ("May we record?", 0)
 
 
+def test_an_organisation_may_go_back_to_an_earlier_text(
+    app: Flask, alice: Hospital, patient: Any
+) -> None:
+    for words in ("May we record?", "Please let us record.", "May we record?"):
+        alice.post("/consent-texts", json={"language": "en", "text": words})
+    asked = question(app, patient)
+    assert asked["text"] == "May we record?"
+    assert say(app, patient, "given", asked["sha256"]).status_code == 200
+    outdated = say(app, patient, "given", digest("Please let us record."))
+    assert outdated.get_json()["code"] == "consent_text_outdated"
+
+
+def test_a_question_is_noted_once_per_text(
+    app: Flask, alice: Hospital, session: Any, patient: Any
+) -> None:
+    """However often somebody changes the language; after an answer it is a new question."""
+    for _ in range(3):
+        question(app, patient, language="en")
+        question(app, patient, language="de")
+    assert [a["language"] for a in consents(alice, session)["acts"]] == ["en", "de"]
+    say(app, patient, "given")
+    alice.post("/consent-texts", json={"language": "en", "text": "May we record?"})
+    for language in ("en", "de"):
+        question(app, patient, language=language)
+    acts = [a["act"] for a in consents(alice, session)["acts"]]
+    assert acts == ["asked", "asked", "given", "asked", "asked"]
+
+
 def test_the_same_text_again_is_no_new_one(alice: Hospital) -> None:
     bodies = [{"language": "fr", "text": text} for text in ("Un", "Un", "Deux")]
     made = [alice.post("/consent-texts", json=body).get_json()["version"] for body in bodies]

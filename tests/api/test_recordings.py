@@ -13,6 +13,7 @@ from app.clock import utc_now
 from app.consents.texts import ours
 from app.recordings import sweep
 from app.recordings.states import LIVE, TRANSITIONS, State, Step
+from app.rooms import commands
 from app.services import Services
 from tests.api.hospital import Hospital
 from tests.api.prosody import Prosody, Someone, invite
@@ -84,7 +85,7 @@ class Call:
         assert answer == {"allow": True, "recording_id": recording}
         return str(recording)
 
-    def focus(self, status: str, **more: str) -> None:
+    def focus(self, status: str, **more: Any) -> None:
         """Let the focus say where the recording stands."""
         event = self.doctor.event("recording.status", status=status, **more)
         assert self.prosody.tell(event) == 1
@@ -244,7 +245,8 @@ def test_a_newcomer_agrees_before_they_come_in(
     nurse = late("nurse")
     call.agree()
     call.record()
-    assert call.prosody.ask(**nurse.question())["allow"] is True
+    answer = call.prosody.ask(**nurse.question())
+    assert (answer["allow"], answer["consented"]) == (True, False)
     call.starts()
     refused = call.prosody.ask(**nurse.question(stage="conference"))
     assert (refused["allow"], refused["code"]) == (False, "consent-missing")
@@ -258,7 +260,8 @@ def test_a_newcomer_agrees_before_they_come_in(
         "is_asked": True,
     }
     call.say(nurse, "given")
-    assert call.prosody.ask(**nurse.question())["allow"] is True
+    answer = call.prosody.ask(**nurse.question())
+    assert (answer["allow"], answer["consented"]) == (True, True)
 
 
 @pytest.mark.parametrize("way", ["room", "page"])
@@ -290,6 +293,9 @@ def test_a_recording_yields_to_a_newcomer_where_the_organisation_says_so(
         ("refused", "no-recorder", ("failed", "no_recorder")),
         ("off", "error", ("failed", "recorder_failed")),
         ("off", "", ("failed", "stopped_by_jitsi")),
+        ("refused", "newcomer", ("requested", "consent_missing")),
+        ("refused", "unavailable", ("requested", "unavailable")),
+        ("refused", "stopped", ("requested", "unavailable")),
     ],
 )
 def test_what_went_wrong_at_the_start_is_said(
@@ -342,6 +348,15 @@ def test_jitsis_own_stop_says_who(call: Call) -> None:
 
 
 @pytest.mark.parametrize("how", ["room.destroyed", "room.created", "server.started"])
+def test_news_of_an_older_room_end_no_newer_recording(call: Call, how: str) -> None:
+    """They may have waited while the service was away."""
+    late = call.doctor.event(how)
+    call.runs()
+    call.prosody.tell(late, source="another run" if how == "server.started" else "")
+    assert call.stands == ("active", None)
+
+
+@pytest.mark.parametrize("how", ["room.destroyed", "room.created", "server.started"])
 def test_with_the_room_the_recording_is_over(call: Call, how: str) -> None:
     call.runs()
     source = "another run" if how == "server.started" else ""
@@ -364,6 +379,115 @@ def test_nothing_hangs(call: Call) -> None:
     )
     call.look(0)
     assert call.stands == ("failed", "no_answer")
+
+
+@pytest.mark.parametrize("status", ["pending", "on"])
+def test_what_is_recorded_although_it_is_over_is_stopped(call: Call, status: str) -> None:
+    """The room says of which recording it speaks; what is said of a stranger's is no news."""
+    call.runs()
+    recording = call.recordings[0]["id"]
+    call.focus("off", recording_id=recording)
+    call.focus(status)
+    commands.sweep(call.services, now=utc_now())
+    assert call.told == ["start"]
+    call.focus(status, recording_id=recording)
+    commands.sweep(call.services, now=utc_now())
+    assert call.told == ["start", "stop"]
+
+
+def test_a_late_word_about_an_older_recording_ends_no_newer_one(call: Call) -> None:
+    call.runs()
+    older = call.recordings[0]["id"]
+    call.focus("off", recording_id=older)
+    call.runs()
+    call.focus("off", recording_id=older)
+    assert call.stands == ("active", None)
+
+
+def test_a_stop_nobody_heard_is_not_over(call: Call) -> None:
+    """However long that lasts, the door stays shut for who has not agreed; it is over when the room
+    has heard it, and says no more."""
+    call.runs()
+    assert isinstance(call.services.rooms, MemoryRooms)
+    call.services.rooms.alive = False
+    call.say(call.patient, "withdrawn")
+    for seconds in (11, 61, 3600):
+        call.look(seconds)
+        assert call.stands == ("stopping", "consent_withdrawn")
+    assert call.prosody.ask(**call.patient.question())["code"] == "consent-missing"
+    call.services.rooms.alive = True
+    commands.sweep(call.services, now=utc_now() + timedelta(seconds=3600))
+    call.look(11)
+    assert call.stands == ("stopping", "consent_withdrawn")
+    call.look(61)
+    assert call.stands == ("processing", "consent_withdrawn")
+    assert call.told == ["start", "stop", "stop"]
+
+
+def test_a_stop_that_finds_no_room_is_the_end_of_it(call: Call) -> None:
+    call.runs()
+    assert isinstance(call.services.rooms, MemoryRooms)
+    del call.services.rooms.rooms[call.session["room_name"]]
+    call.hospital.post(f"/recordings/{call.recordings[0]['id']}/stop")
+    call.look(11)
+    assert call.stands == ("processing", "stopped")
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_stop_that_overtook_the_start_is_confirmed(call: Call, begun: bool) -> None:
+    """By the room: it has not asked for a recorder. What was recorded all the same is kept."""
+    call.agree()
+    call.record()
+    call.starts()
+    call.say(call.patient, "withdrawn")
+    if begun:
+        call.focus("on")
+    call.focus("refused", code="stopped")
+    assert call.stands == ("processing" if begun else "failed", "consent_withdrawn")
+    assert bool(call.recordings[0]["started_at"]) is begun
+
+
+def test_a_room_without_a_moderator_is_waited_for(call: Call) -> None:
+    call.agree()
+    call.record()
+    call.focus("refused", code="no-moderator")
+    assert call.stands == ("requested", "no_moderator")
+    call.look(6)
+    assert call.told == ["start", "start"]
+
+
+@pytest.mark.parametrize("way", ["over", "deserted"])
+def test_a_recording_nobody_is_in_is_stopped(call: Call, way: str) -> None:
+    """When the news that the room is gone were lost."""
+    call.runs()
+    if way == "over":
+        call.hospital.post(f"/sessions/{call.session['id']}/end", json={})
+        call.look()
+    else:
+        call.prosody.tell(call.doctor.left(), call.patient.left())
+        call.look(59)
+        assert call.stands == ("active", None)
+        call.look(62)
+    assert call.stands == ("stopping", "session_over" if way == "over" else "room_empty")
+
+
+def test_who_refuses_what_they_agreed_to_takes_it_back(call: Call) -> None:
+    """Whatever the page calls it: what runs stops, and what there is is marked."""
+    call.runs()
+    call.focus("off")
+    call.runs()
+    call.say(call.patient, "refused")
+    assert call.stands == ("stopping", "consent_withdrawn")
+    assert all(one["withdrawn_at"] for one in call.recordings)
+    call.say(call.patient, "withdrawn")
+
+
+def test_who_was_removed_may_take_back_their_consent(call: Call) -> None:
+    call.runs()
+    call.hospital.delete(f"/sessions/{call.session['id']}/participants/{call.patient.id}")
+    call.say(call.patient, "withdrawn")
+    assert call.stands == ("stopping", "consent_withdrawn")
+    assert call.recordings[0]["withdrawn_at"]
 
 
 def test_a_wish_is_forgotten_after_a_quarter_of_an_hour(call: Call) -> None:

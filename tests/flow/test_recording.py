@@ -13,13 +13,19 @@ from uuid import UUID
 import pytest
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
-from sqlalchemy import select
+from slixmpp.xmlstream.stanzabase import StanzaBase
+from sqlalchemy import select, text, update
 
 from app.clock import utc_now
 from app.consents.texts import ours
 from app.events.models import Event
+from app.ids import new_id
 from app.localstack import names
 from app.localstack.component import STREAM, Component
+from app.localstack.recorder import Recorder, Work
+from app.ports import RoomOrder
+from app.recordings.models import Recording
+from app.sessions.models import CareSession
 from tests.flow.clinic import AUDITED_WITHIN_S, Clinic, Guest, until
 from tests.flow.xmpp_client import JABBER, Refused, Stanza, XmppClient, logged_in, room_jid
 
@@ -228,6 +234,131 @@ def test_no_recorder_comes_in_that_nobody_allowed(clinic: Clinic, tmp_path: Path
         clinic.stack.recorder.start()
 
 
+class Stubborn(Recorder):
+    """A recorder that enters the room, says of its recording only what it is told to say, and stays
+    until it is put out."""
+
+    def __init__(self, clinic: Clinic, folder: Path, *says: str) -> None:
+        super().__init__(
+            {
+                "secret": clinic.stack.secrets.recorder,
+                "port": clinic.stack.ports["prosody_component"],
+                "connected_file": folder / "connected",
+                "recordings": folder,
+                "broken_file": folder / "broken",
+                "finalize": "",
+            }
+        )
+        self._says = says
+        self.is_inside, self.is_out = asyncio.Event(), asyncio.Event()
+
+    async def _record(self, work: Work) -> None:
+        self.is_inside.set()
+        self._tell(work, *self._says)
+
+    async def _finish(self, failure: str | None) -> None:
+        """Hear the stop, and go on."""
+
+    async def _on_presence(self, presence: StanzaBase) -> None:
+        is_own = self._work is not None and presence["from"].resource == self._work.nick
+        if is_own and presence.xml.get("type") == "unavailable":
+            self.is_out.set()
+        await super()._on_presence(presence)
+
+
+@asynccontextmanager
+async def stubborn(clinic: Clinic, folder: Path, *says: str) -> AsyncIterator[Stubborn]:
+    """Such a recorder in the place of the stack's."""
+    await asyncio.to_thread(clinic.stack.recorder.stop)
+    try:
+        recorder = Stubborn(clinic, folder, *says)
+        recorder.connect()
+        there = folder / "connected"
+        assert await asyncio.to_thread(until, there.exists, FINISHED_WITHIN_S)
+        yield recorder
+        await recorder.end()
+    finally:
+        await asyncio.to_thread(clinic.stack.recorder.start)
+
+
+def test_a_recorder_that_failed_does_not_stay_in_the_room(clinic: Clinic, tmp_path: Path) -> None:
+    """The focus has given it up, and it is inside still: it may be recording."""
+
+    async def story(made: Call) -> None:
+        async with stubborn(clinic, tmp_path, "off", "error") as recorder:
+            await made.agree()
+            await made.record()
+            async with asyncio.timeout(FINISHED_WITHIN_S):
+                await recorder.is_inside.wait()
+                await recorder.is_out.wait()
+            await made.stands("failed", "recorder_failed")
+
+    play(clinic, story)
+
+
+def test_a_stop_is_over_when_the_room_says_so(clinic: Clinic, tmp_path: Path) -> None:
+    """Whatever the recorder and the focus say, or do not: it is out and the door is shut."""
+
+    async def story(made: Call) -> None:
+        async with stubborn(clinic, tmp_path, "on") as recorder:
+            await made.runs()
+            await made.say(made.patient, "withdrawn")
+            async with asyncio.timeout(STOPS_WITHIN_S):
+                await recorder.is_out.wait()
+            await made.stands("processing", "consent_withdrawn")
+
+    play(clinic, story)
+
+
+def test_a_stop_overtakes_a_start(clinic: Clinic) -> None:
+    """It comes while the room waits for the word that it may begin: then it does not."""
+
+    async def story(made: Call) -> None:
+        await made.agree()
+        session_id = UUID(made.doctor.session["id"])
+        with clinic.services.database.begin() as db:
+            db.execute(select(CareSession.id).where(CareSession.id == session_id).with_for_update())
+            asking = asyncio.create_task(made.refused(made.doctor, START))
+            assert await asyncio.to_thread(until, is_waited_for, FINISHED_WITHIN_S)
+            args = {"room": made.room, "recording_id": str(new_id())}
+            order = RoomOrder(new_id(), "record_stop", args)
+            execute = clinic.services.rooms.execute
+            assert (await asyncio.to_thread(execute, order, timeout_s=2))["present"]
+        assert await asking == "not-requested"
+        await made.stands("requested", "unavailable")
+        await made.stands("active")
+
+    def is_waited_for() -> bool:
+        with clinic.services.database.begin() as db:
+            waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            return bool(db.scalar(text(waits)))
+
+    play(clinic, story)
+
+
+def test_the_door_does_not_rely_on_what_the_service_believes(clinic: Clinic) -> None:
+    """It believes that the recording is over, but the recorder is there."""
+
+    async def story(made: Call) -> None:
+        recording = await made.runs()
+        nurse = await asyncio.to_thread(clinic.guest, "nurse", made.doctor.session)
+        with clinic.services.database.begin() as db:
+            mine = update(Recording).where(Recording.id == UUID(recording))
+            db.execute(mine.values(state="processing"))
+        async with logged_in(clinic.port, nurse.token) as late:
+            await late.request_conference(made.room)
+            with pytest.raises(Refused) as caught:
+                await late.join(made.room)
+            assert (caught.value.condition, caught.value.code) == (
+                "registration-required",
+                "consent-missing",
+            )
+            await made.say(nurse, "given")
+            await late.enter(made.room)
+
+    play(clinic, story)
+
+
 def test_withdrawal_stops_it_at_once(clinic: Clinic) -> None:
     """The recorder is out of the room within the deadline."""
 
@@ -331,8 +462,8 @@ def test_who_joined_by_another_client_is_asked_by_a_private_message(clinic: Clin
         await made.record(ask_first=True)
         client = made.clients[made.patient.id]
         message = await client.until(lambda s: "/consent" in (s.findtext(f"{JABBER}body") or ""))
-        text = message.findtext(f"{JABBER}body") or ""
-        assert f"/j/{made.patient.code}/consent" in text
+        said = message.findtext(f"{JABBER}body") or ""
+        assert f"/j/{made.patient.code}/consent" in said
         assert message.get("type") == "chat"
         assert await asyncio.to_thread(until, mailed(made.patient), FINISHED_WITHIN_S)
 
