@@ -22,19 +22,23 @@ MANY = 4
 
 
 class Watched(DirectConnection):
-    """A connection that notes how many entries each statement had, and may be held up or broken."""
+    """A connection that notes how many entries each statement had, and may be held up or broken:
+    by the trouble that hits the first of those who share it."""
 
     def __init__(self, links: DirectLinks, sizes: list[int]) -> None:
         super().__init__(links)
         self.sizes = sizes
         self.may_go = Event()
         self.begun = Event()
+        self.trouble: list[DBAPIError] = []
         self.error: DBAPIError | None = None
 
     def run(self, statement: str, parameters: Sequence[Any]) -> Sequence[Any] | None:
         """Run it once that is allowed."""
         self.begun.set()
         assert self.may_go.wait(10)
+        if self.trouble:
+            self.error = self.trouble.pop()
         if self.error:
             raise self.error
         self.sizes.append(len(parameters) // 12)
@@ -73,8 +77,11 @@ def at_once(
         assert connections[0].begun.wait(10)
         others = [threads.submit(record, number) for number in range(1, 1 + MANY)]
         assert wait_until(lambda: len(group) == MANY, 10)
+        trouble = [error] if error else []
+        # Whose turn is next, nobody knows.
+        for connection in connections[1:]:
+            connection.trouble = trouble
         for connection in connections:
-            connection.error = error if connection is connections[1] else None
             connection.may_go.set()
     links.dispose()
     return [first, *others]
