@@ -49,6 +49,12 @@ class RoomCommand(Base):
             "next_attempt_at",
             postgresql_where=text("state = 'pending'"),
         ),
+        # What became of an order to stop a recording is asked until it is known.
+        Index(
+            "ix_room_commands_record_stop",
+            "session_id",
+            postgresql_where=text("name = 'record_stop'"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -27,6 +27,13 @@ IF_NEEDED = "AND (s.recording <> 'none' OR rec.state IS NOT NULL)"
 
 def upgrade() -> None:
     create_recordings()
+    op.create_index(
+        "ix_room_commands_record_stop",
+        "room_commands",
+        ["session_id"],
+        schema="teleconference",
+        postgresql_where=sa.text("name = 'record_stop'"),
+    )
     op.execute(f"ALTER TABLE {TABLE} ENABLE ROW LEVEL SECURITY")
     op.execute(
         f"CREATE POLICY by_organisation ON {TABLE} TO role_telehealth"
@@ -96,4 +103,5 @@ def downgrade() -> None:
     consents.replace_seats(
         consents.CONSENT_COLUMNS, consents.CONSENT_FIELDS, consents.LAST_WORD.format(also="")
     )
+    op.drop_index("ix_room_commands_record_stop", "room_commands", schema="teleconference")
     op.drop_table("recordings", schema="teleconference")
