@@ -56,7 +56,7 @@ def test_kill_9_of_the_supervisor_leaves_no_orphans(folder: Path) -> None:
         gone = [pid for pid in pids if not still_running(pid)]
         assert again.postgres.is_ready()
 
-    assert len(running) == 7
+    assert len(running) == 8
     assert all(running)
     assert gone == pids
 
