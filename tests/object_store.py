@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import requests
 
 from app.localstack.ports import Ports
+from app.localstack.process import wait_until
 
 BUCKET = "files"
 ACCESS = {"access_key": "tests", "secret_key": "tests", "region": "us-east-1"}
@@ -39,12 +39,11 @@ def object_store(folder: Path) -> Iterator[str]:
 
 
 def _wait(server: "subprocess.Popen[bytes]", url: str) -> None:
-    deadline = time.monotonic() + READY_WITHIN_S
-    while server.poll() is None and time.monotonic() < deadline:
+    def answers() -> bool:
+        assert server.poll() is None, "the object store ended"
         try:
-            requests.get(f"{url}/moto-api/", timeout=1)
+            return requests.get(f"{url}/moto-api/", timeout=1).ok
         except requests.ConnectionError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError("the object store did not start")
+            return False
+
+    assert wait_until(answers, READY_WITHIN_S), "the object store did not start"

@@ -71,6 +71,16 @@ def actor_in(seat: Seat) -> Actor:
     return Actor("participant", str(seat.participant_id))
 
 
+def done_by(seat: Seat) -> dict[str, Any]:
+    """Return who does it, where and when, as the services want it."""
+    return {
+        "organisation_id": seat.organisation_id,
+        "session_id": seat.session_id,
+        "actor": actor_in(seat),
+        "now": now(),
+    }
+
+
 def _seat(db: Session, code: str, permission: Permission | None, *, inside: bool) -> Seat:
     seat = None
     try:

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.consents import service
 from app.consents.texts import RECORDING
-from app.pages.behind_link import actor_in, from_our_page, seated
+from app.pages.behind_link import done_by, from_our_page, seated
 from app.pages.consent_schemas import AnswerIn, AnswerOut, QuestionOut, QuestionQuery
 from app.pages.controls import CONTROLS
 from app.participants.permissions import Permission
@@ -15,7 +15,6 @@ from app.participants.seats import Seat
 from app.recordings import service as recordings
 from app.recordings.routes import tell_room
 from app.recordings.schemas import RecordingIn, RecordingOut
-from app.web.auth import now
 from app.web.blueprint import Blueprint
 from app.web.services import current_services
 from app.web.transactions import transactional
@@ -33,7 +32,7 @@ CONSENTS = "/j/<string:code>/consents"
 def consent_question(query: dict[str, Any], *, db: Session, seat: Seat) -> dict[str, Any]:
     """Read the text a person is asked with. That it is shown to them is written down."""
     standing, text, order = service.ask(
-        db, participant_id=seat.participant_id, purpose=RECORDING, **_who(seat), **query
+        db, participant_id=seat.participant_id, purpose=RECORDING, **done_by(seat), **query
     )
     tell_room(order)
     return {
@@ -55,7 +54,7 @@ def consent_question(query: dict[str, Any], *, db: Session, seat: Seat) -> dict[
 def consent_answer(body: dict[str, Any], *, db: Session, seat: Seat) -> dict[str, Any]:
     """Agree, do not agree, or take it back. The last two stop a recording at once."""
     row, order = service.answer(
-        db, participant_id=seat.participant_id, purpose=RECORDING, **_who(seat), **body
+        db, participant_id=seat.participant_id, purpose=RECORDING, **done_by(seat), **body
     )
     tell_room(order)
     return {"state": row.act}
@@ -69,7 +68,7 @@ def consent_answer(body: dict[str, Any], *, db: Session, seat: Seat) -> dict[str
 @blp.response(202, RecordingOut)
 def record(body: dict[str, Any], *, db: Session, seat: Seat) -> Any:
     """Ask for a recording."""
-    recording, order = recordings.request(db, current_services(), **_who(seat), **body)
+    recording, order = recordings.request(db, current_services(), **done_by(seat), **body)
     tell_room(order)
     return recording
 
@@ -81,16 +80,6 @@ def record(body: dict[str, Any], *, db: Session, seat: Seat) -> Any:
 @blp.response(202, RecordingOut)
 def stop_recording(*, db: Session, seat: Seat) -> Any:
     """Stop the recording, or the wish for one."""
-    recording, order = recordings.stop_in(db, **_who(seat))
+    recording, order = recordings.stop_in(db, **done_by(seat))
     tell_room(order)
     return recording
-
-
-def _who(seat: Seat) -> dict[str, Any]:
-    """Return who does it, where and when."""
-    return {
-        "organisation_id": seat.organisation_id,
-        "session_id": seat.session_id,
-        "actor": actor_in(seat),
-        "now": now(),
-    }

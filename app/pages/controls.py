@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from app.moderation import calls, service
 from app.moderation.routes import ROOM_TOLD, ROOM_WILL_BE_TOLD, carry_out
 from app.moderation.schemas import AvModerationIn, MessageIn, MessageOut, MuteAllIn
-from app.pages.behind_link import actor_in, from_our_page, seated
+from app.pages.behind_link import done_by, from_our_page, seated
 from app.pages.control_schemas import (
     AskPersonIn,
     DoneOut,
@@ -25,7 +25,6 @@ from app.ports import RoomOrder
 from app.rooms import av_moderation
 from app.rooms.removal import Removal
 from app.sessions import service as sessions
-from app.web.auth import now
 from app.web.blueprint import Blueprint
 from app.web.services import current_services
 from app.web.transactions import after_commit, transactional
@@ -69,7 +68,7 @@ def people(*, db: Session, seat: Seat) -> dict[str, Any]:
 @blp.alt_response(202, schema=DoneOut, description=ROOM_WILL_BE_TOLD)
 def mute(body: dict[str, Any], *, db: Session, seat: Seat) -> Any:
     """Mute one person."""
-    _, order = calls.mute(db, **_who(seat), **body)
+    _, order = calls.mute(db, **done_by(seat), **body)
     return _done(seat, order)
 
 
@@ -82,7 +81,7 @@ def mute(body: dict[str, Any], *, db: Session, seat: Seat) -> Any:
 @blp.alt_response(202, schema=DoneOut, description=ROOM_WILL_BE_TOLD)
 def mute_all(body: dict[str, Any], *, db: Session, seat: Seat) -> Any:
     """Mute everybody but the moderators and those named."""
-    _, order = calls.mute_all(db, **_who(seat), **body)
+    _, order = calls.mute_all(db, **done_by(seat), **body)
     return _done(seat, order)
 
 
@@ -95,7 +94,7 @@ def mute_all(body: dict[str, Any], *, db: Session, seat: Seat) -> Any:
 @blp.alt_response(202, schema=DoneOut, description=ROOM_WILL_BE_TOLD)
 def unmute_request(body: dict[str, Any], *, db: Session, seat: Seat) -> Any:
     """Ask one person to switch on."""
-    _, order = calls.ask_to_unmute(db, **_who(seat), **body)
+    _, order = calls.ask_to_unmute(db, **done_by(seat), **body)
     return _done(seat, order)
 
 
@@ -108,7 +107,7 @@ def unmute_request(body: dict[str, Any], *, db: Session, seat: Seat) -> Any:
 @blp.alt_response(202, schema=DoneOut, description=ROOM_WILL_BE_TOLD)
 def remove(body: dict[str, Any], *, db: Session, seat: Seat) -> Any:
     """Remove a person, for good or for a time."""
-    removal = Removal(reason=service.REMOVED, **_who(seat), **body)
+    removal = Removal(reason=service.REMOVED, **done_by(seat), **body)
     _, order = removal.made_at_once(db, current_services().database)
     return _done(seat, order)
 
@@ -122,7 +121,7 @@ def remove(body: dict[str, Any], *, db: Session, seat: Seat) -> Any:
 @blp.alt_response(202, schema=DoneOut, description=ROOM_WILL_BE_TOLD)
 def moderator(body: dict[str, Any], *, db: Session, seat: Seat) -> Any:
     """Let somebody moderate, or not any more."""
-    _, order = calls.set_moderator(db, **_who(seat), **body)
+    _, order = calls.set_moderator(db, **done_by(seat), **body)
     return _done(seat, order)
 
 
@@ -135,7 +134,7 @@ def moderator(body: dict[str, Any], *, db: Session, seat: Seat) -> Any:
 @blp.alt_response(202, schema=DoneOut, description=ROOM_WILL_BE_TOLD)
 def moderate_av(body: dict[str, Any], *, db: Session, seat: Seat) -> Any:
     """Say whose microphone and camera may be on."""
-    _, order = calls.moderate_av(db, wanted=body, **_who(seat))
+    _, order = calls.moderate_av(db, wanted=body, **done_by(seat))
     return _done(seat, order)
 
 
@@ -147,7 +146,7 @@ def moderate_av(body: dict[str, Any], *, db: Session, seat: Seat) -> Any:
 @blp.response(200, MessageOut)
 def message(body: dict[str, Any], *, db: Session, seat: Seat) -> dict[str, int]:
     """Write into the room as the room itself. The text is delivered and not kept."""
-    delivered = service.send_message(db, current_services(), **_who(seat), **body)
+    delivered = service.send_message(db, current_services(), **done_by(seat), **body)
     return {"delivered": delivered}
 
 
@@ -160,18 +159,8 @@ def message(body: dict[str, Any], *, db: Session, seat: Seat) -> dict[str, int]:
 @blp.alt_response(202, schema=DoneOut, description=ROOM_WILL_BE_TOLD)
 def end(body: dict[str, Any], *, db: Session, seat: Seat) -> Any:
     """End the session for everybody."""
-    _, order = service.end_session(db, **_who(seat), **body)
+    _, order = service.end_session(db, **done_by(seat), **body)
     return _done(seat, order)
-
-
-def _who(seat: Seat) -> dict[str, Any]:
-    """Return who does it, where and when, as the services want it."""
-    return {
-        "organisation_id": seat.organisation_id,
-        "session_id": seat.session_id,
-        "actor": actor_in(seat),
-        "now": now(),
-    }
 
 
 def _done(seat: Seat, order: RoomOrder) -> tuple[dict[str, Any], int]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from app.pages.behind_link import actor_in, from_our_page, seated
+from app.pages.behind_link import done_by, from_our_page, seated
 from app.participants.permissions import Permission
 from app.participants.seats import Seat
 from app.waiting import service
@@ -40,7 +40,7 @@ def list_waiting(*, db: Session, seat: Seat) -> dict[str, Any]:
 @blp.response(200, DecidedOut)
 def admit_next(*, db: Session, seat: Seat) -> dict[str, Any]:
     """Let in who has waited longest."""
-    decided, order = service.admit_next(db, **_who(seat))
+    decided, order = service.admit_next(db, **done_by(seat))
     tell_room(order)
     return decided
 
@@ -52,7 +52,7 @@ def admit_next(*, db: Session, seat: Seat) -> dict[str, Any]:
 @blp.response(200, DecidedOut)
 def admit(participant_id: UUID, *, db: Session, seat: Seat) -> dict[str, Any]:
     """Let a person in for the rest of the session; also one who was denied before."""
-    decided, order = service.admit(db, participant_id=participant_id, **_who(seat))
+    decided, order = service.admit(db, participant_id=participant_id, **done_by(seat))
     tell_room(order)
     return decided
 
@@ -65,16 +65,6 @@ def admit(participant_id: UUID, *, db: Session, seat: Seat) -> dict[str, Any]:
 @blp.response(200, DecidedOut)
 def deny(body: dict[str, Any], participant_id: UUID, *, db: Session, seat: Seat) -> dict[str, Any]:
     """Do not let a person in, and tell them what they should know."""
-    decided, order = service.deny(db, participant_id=participant_id, **_who(seat), **body)
+    decided, order = service.deny(db, participant_id=participant_id, **done_by(seat), **body)
     tell_room(order)
     return decided
-
-
-def _who(seat: Seat) -> dict[str, Any]:
-    """Return who decides, where and when."""
-    return {
-        "organisation_id": seat.organisation_id,
-        "session_id": seat.session_id,
-        "actor": actor_in(seat),
-        "now": now(),
-    }

@@ -10,13 +10,12 @@ from app.db.base import Base
 
 
 class Recording(Base):
-    """One recording, from the wish to have it to its deletion."""
+    """One recording, from the wish to have it to its end."""
 
     __tablename__ = "recordings"
     __table_args__ = (
         CheckConstraint(
-            "state IN ('requested', 'starting', 'active', 'stopping', 'processing', 'available',"
-            " 'failed', 'expired', 'deleted')",
+            "state IN ('requested', 'starting', 'active', 'stopping', 'processing', 'failed')",
             name="state",
         ),
         Index(

@@ -12,12 +12,9 @@ class State(StrEnum):
     STARTING = "starting"
     ACTIVE = "active"
     STOPPING = "stopping"
-    # Nothing is recorded any more; the file is being fetched.
+    # Nothing is recorded any more; there is a file.
     PROCESSING = "processing"
-    AVAILABLE = "available"
     FAILED = "failed"
-    EXPIRED = "expired"
-    DELETED = "deleted"
 
 
 class Step(StrEnum):
@@ -29,9 +26,6 @@ class Step(StrEnum):
     STOP = "stop"
     FINISH = "finish"
     FAIL = "fail"
-    KEEP = "keep"
-    EXPIRE = "expire"
-    DELETE = "delete"
 
 
 _S = State
@@ -47,20 +41,13 @@ TRANSITIONS: dict[tuple[State, Step], State] = {
     (_S.REQUESTED, Step.FAIL): _S.FAILED,
     (_S.STARTING, Step.FAIL): _S.FAILED,
     (_S.STOPPING, Step.FAIL): _S.FAILED,
-    (_S.PROCESSING, Step.FAIL): _S.FAILED,
-    (_S.PROCESSING, Step.KEEP): _S.AVAILABLE,
-    (_S.AVAILABLE, Step.EXPIRE): _S.EXPIRED,
-    (_S.PROCESSING, Step.DELETE): _S.DELETED,
-    (_S.AVAILABLE, Step.DELETE): _S.DELETED,
-    (_S.EXPIRED, Step.DELETE): _S.DELETED,
-    (_S.FAILED, Step.DELETE): _S.DELETED,
 }
 # At most one of a session is in one of these, which a unique index holds.
 LIVE = frozenset({_S.REQUESTED, _S.STARTING, _S.ACTIVE, _S.STOPPING})
 # A recorder may be in the room.
 RUNNING = frozenset({_S.STARTING, _S.ACTIVE, _S.STOPPING})
 # There may be something in which people are seen and heard.
-WITH_CONTENT = frozenset({_S.STARTING, _S.ACTIVE, _S.STOPPING, _S.PROCESSING, _S.AVAILABLE})
+WITH_CONTENT = frozenset({_S.STARTING, _S.ACTIVE, _S.STOPPING, _S.PROCESSING})
 
 
 def target_of(state: str, step: Step) -> State | None:

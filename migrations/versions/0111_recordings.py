@@ -67,8 +67,7 @@ def create_recordings() -> None:
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "state IN ('requested', 'starting', 'active', 'stopping', 'processing', 'available',"
-            " 'failed', 'expired', 'deleted')",
+            "state IN ('requested', 'starting', 'active', 'stopping', 'processing', 'failed')",
             name=op.f("ck_recordings_state"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_recordings")),

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from app.localstack.ports import Ports, accepts
-from app.localstack.process import Part
+from app.localstack.process import Part, wait_until
 from tests.api import samples
 from tests.bench.figures import Figure, Goal
 from tests.bench.lab import Lab, Scale, progress, running
@@ -86,12 +86,13 @@ def share(lab: Lab, content: LargeXray) -> str:
     progress("sending")
     _send(lab, urlsplit(announced["upload_url"]).path, content)
     progress("checking")
-    deadline = time.monotonic() + CHECKED_WITHIN_S
     path = f"{files}/{announced['id']}"
-    while (state := lab.hospital.call("GET", path).json()["state"]) == "scanning":
-        assert time.monotonic() < deadline, "it was not checked in time"
-        time.sleep(0.2)
-    assert state == "available", state
+
+    def state() -> str:
+        return str(lab.hospital.call("GET", path).json()["state"])
+
+    assert wait_until(lambda: state() != "scanning", CHECKED_WITHIN_S), "not checked in time"
+    assert state() == "available", state()
     return path
 
 
@@ -151,9 +152,7 @@ def static_server(content: LargeXray) -> Iterator[int]:
                 file.write(piece)
         server = subprocess.Popen([sys.executable, "-c", STATIC, folder, str(port)])
         try:
-            while not accepts(port):
-                assert server.poll() is None, "the plain server ended"
-                time.sleep(0.05)
+            assert wait_until(lambda: accepts(port), 10), "the plain server did not start"
             yield port
         finally:
             server.terminate()
