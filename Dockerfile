@@ -15,6 +15,10 @@ RUN python -m venv /opt/teleconsult/venv \
  && /opt/teleconsult/venv/bin/pip install --require-hashes --only-binary :all: -r requirements.txt
 
 FROM python:3.11.14-slim-bookworm
+# Looks at recordings and makes what browsers play.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends ffmpeg \
+ && rm -rf /var/lib/apt/lists/*
 # A fixed number, so that a host folder with secrets can be given to exactly this user.
 RUN groupadd --system --gid 10001 teleconsult \
  && useradd --system --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin teleconsult \

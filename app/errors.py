@@ -8,7 +8,9 @@ DomainError
 ├── Unauthorized  we do not know who is asking
 ├── Forbidden     we know, and this caller may not
 ├── Gone          it existed and never comes back
+├── Locked        somebody else is at it just now
 ├── TooMany       the caller asks too often
+├── TooSlow       the caller takes too long to say it
 └── Unavailable   a part we need does not answer
 
 `app.web.errors` maps them to HTTP once. `code` is stable and documented; `detail` is for people.
@@ -63,8 +65,20 @@ class Gone(DomainError):
     """It existed, and it never comes back."""
 
 
+class Locked(DomainError):
+    """Somebody else does just this; waiting a little helps."""
+
+    retryable = True
+
+
 class TooMany(DomainError):
     """The caller asks too often; waiting helps."""
+
+    retryable = True
+
+
+class TooSlow(DomainError):
+    """The caller was not waited for any longer; what came is kept where that is possible."""
 
     retryable = True
 

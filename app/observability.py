@@ -6,7 +6,6 @@ import traceback
 from typing import Any
 
 import structlog
-from flask import Flask, Response, g, request
 
 from app.ids import new_id
 
@@ -48,12 +47,6 @@ def place_of(error: BaseException) -> str:
     return " < ".join(f"{f.filename.rpartition('/')[2]}:{f.lineno}" for f in reversed(frames))
 
 
-def observe_requests(app: Flask) -> None:
-    """Give every request of Flask an id that its log lines, and its answer, carry."""
-    app.before_request(_bind)
-    app.after_request(_finish)
-
-
 def begin_request(method: str, rule: str) -> str:
     """Have the log lines from here on name this request; return its id.
 
@@ -70,14 +63,3 @@ def end_request(status: int) -> None:
     """Log a request that failed by our fault."""
     if status >= 500:
         structlog.get_logger().warning("request_failed", status=status)
-
-
-def _bind() -> None:
-    rule = request.url_rule.rule if request.url_rule else "unmatched"
-    g.request_id = begin_request(request.method, rule)
-
-
-def _finish(response: Response) -> Response:
-    response.headers["X-Request-Id"] = g.get("request_id", "")
-    end_request(response.status_code)
-    return response

@@ -1,6 +1,7 @@
 """What the service calls outside, in its own words. Adapters are chosen in `app.wiring` only."""
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.message import EmailMessage
@@ -17,8 +18,19 @@ class RoomOrder:
     args: Mapping[str, Any]
 
 
+# What the room reports of an order, waited for so many seconds at most; raises as `Rooms.execute`.
+Report = Callable[[float], dict[str, Any]]
+
+
 class Rooms(Protocol):
     """The live rooms, reached through the gateway."""
+
+    def give(self, order: RoomOrder) -> Report:
+        """Hand an order over and go on; what it led to is asked for later.
+
+        Raises:
+            app.errors.Unavailable: there is nobody to carry it out now; it may still happen.
+        """
 
     def execute(self, order: RoomOrder, *, timeout_s: float) -> dict[str, Any]:
         """Have the room carry out an order and return what it reports.
@@ -123,11 +135,30 @@ class Allowance:
 class Limiter(Protocol):
     """Counts that all processes share. When they cannot be reached nothing is limited."""
 
-    def hit(self, key: str, *, amount: int, window_s: int) -> Allowance | None:
-        """Count one more; None when nobody counts just now."""
+    def hit(self, key: str, *, amount: int, window_s: int, ahead: int = 1) -> Allowance | None:
+        """Count one more; None when nobody counts just now.
+
+        With `ahead`, so many are counted at once and used up in this process: fewer may then
+        happen in a window than `amount`, by what other processes have left, but never more.
+        """
 
     def look(self, key: str, *, amount: int, window_s: int) -> Allowance | None:
         """Return what was counted, counting nothing."""
+
+
+# Says that the turn is still used.
+GoOn = Callable[[], None]
+
+
+class Turns(Protocol):
+    """Things that one process at a time does, of all processes. When they cannot be reached nobody
+    is held back: what must not happen twice is decided by the database."""
+
+    def turn(self, name: str) -> AbstractContextManager[GoOn | None]:
+        """Hold a turn for as long as the block runs and says every few seconds that it goes on.
+
+        Gives None when somebody else has it.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from app.ports import (
     Rooms,
     Scanner,
     SmsGateway,
+    Turns,
 )
 from app.settings import Settings
 from app.storage.service import Storage
@@ -45,6 +46,7 @@ class Services:
     identity: IdentityHttp
     issuers: Issuers
     limiter: Limiter
+    turns: Turns
     storage: Storage
     scanner: Scanner
     # By protocol: `rest` and `fhir`.

@@ -95,6 +95,7 @@ class Settings:
     master_keys: tuple[str, ...] = field(repr=False)
     api_token_secret: tuple[bytes, ...] = field(repr=False)
     room_events_secret: tuple[bytes, ...] = field(repr=False)
+    recorder_secret: tuple[bytes, ...] = field(repr=False)
     jitsi_public_url: str
     jitsi_xmpp_domain: str
     jitsi_muc_domain: str
@@ -136,6 +137,7 @@ class Settings:
     s3_access_key: str = field(repr=False)
     s3_secret_key: str = field(repr=False)
     clamd_address: str
+    recording_lease_s: int
 
     @staticmethod
     def from_env() -> "Settings":
@@ -207,6 +209,7 @@ def _secrets(env: FileAwareEnv) -> dict[str, Any]:
         "master_keys": each(env, "MASTER_KEYS", fernet_key),
         "api_token_secret": each(env, "API_TOKEN_SECRET", decode_secret),
         "room_events_secret": each(env, "ROOM_EVENTS_SECRET", decode_secret),
+        "recorder_secret": signing_secrets(env, "RECORDER_SECRET"),
         "xmpp_component_secret": env.str("XMPP_COMPONENT_SECRET"),
         "smtp_password": env.str("SMTP_PASSWORD", ""),
         "notification_service_secret": signing_secrets(env, "NOTIFICATION_SERVICE_SECRET"),
@@ -271,4 +274,5 @@ def _files(env: FileAwareEnv) -> dict[str, Any]:
         "s3_access_key": env.str("S3_ACCESS_KEY", ""),
         "s3_secret_key": env.str("S3_SECRET_KEY", ""),
         "clamd_address": clamd_address(env),
+        "recording_lease_s": env.int("RECORDING_LEASE_S", 60, validate=validate.Range(1)),
     }

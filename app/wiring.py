@@ -20,6 +20,7 @@ from app.adapters.rooms_redis import RedisRooms
 from app.adapters.scanner_clamd import Clamd
 from app.adapters.sms import HttpSmsGateway
 from app.adapters.smtp import SmtpMailer
+from app.adapters.turns_redis import RedisTurns
 from app.audit.group_commit import GroupCommit
 from app.audit.proof import use_keys
 from app.bulkhead import Bulkhead
@@ -71,6 +72,7 @@ def build_services(settings: Settings, *, application: str) -> Services:
         identity=identity,
         issuers=Issuers(identity, bulkhead),
         limiter=RedisLimiter(settings.redis_url),
+        turns=RedisTurns(redis),
         storage=Storage(_file_store(settings), vault),
         scanner=scanner,
         directories=_directories(settings, bulkhead),

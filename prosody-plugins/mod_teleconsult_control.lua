@@ -71,19 +71,28 @@ local function leave_lobby(args)
 	return lobby and lobby.put_out(args.room, args.participant_id, args.reason) or 0;
 end
 
+-- What goes out over sockets is sent when all that has come in is done. A timer of 0 s runs after that.
+local function afterwards(work)
+	module:add_timer(0, work);
+end
+
+-- A handler returns its result, and what is to be done before the result may be told but after the room has heard.
 local handlers = {};
 
 function handlers.kick(args)
 	void_answers();
-	-- whole seconds, because the bans' clock counts those; the API says until when exactly
-	if args.ban then service.state.bans:add(args.participant_id, args.ban_until and math.floor(args.ban_until)); end
 	local room, records, occupants = records_of(args.room, args.participant_id);
 	for _, record in ipairs(records) do
 		occupancy.give_reason(occupants, record.nick, "kicked");
 		room:set_role(true, record.nick, nil, args.reason);
 	end
 	local waited = leave_lobby(args);
-	return { present = #records + waited > 0; kicked = #records };
+	local result = { present = #records + waited > 0; kicked = #records };
+	if not args.ban then return result; end
+	-- Whole seconds, because the bans' clock counts those; the API says until when exactly.
+	service.state.bans:hold(args.participant_id, args.ban_until and math.floor(args.ban_until));
+	-- Who is put out need not wait for the disk; who is told that it is done must.
+	return result, function () service.state.bans:keep(args.participant_id); end;
 end
 
 -- The lobby asks the service again, so that an order which comes late does nothing wrong.
@@ -120,6 +129,8 @@ function handlers.affiliate(args)
 		end
 		room:set_affiliation(true, jid.bare(record.jid), args.affiliation);
 	end
+	-- who may see other files now is shown others
+	if args.permissions and service.state.files and room then service.state.files.show(room); end
 	return { present = #records > 0 };
 end
 
@@ -136,6 +147,14 @@ for _, name in ipairs({ "record_start", "record_stop" }) do
 		local recording = service.state.recording;
 		return recording and recording[name](args);
 	end;
+end
+
+function handlers.files(args)
+	void_answers(); -- they say whether there are files
+	local files, room = service.state.files, find_room(args.room);
+	-- without teleconsult_files there is no list, and nothing to bring up to date
+	if files and room then files.look(room); end
+	return { present = room ~= nil and room ~= false };
 end
 
 local function message_to(room, kind, text)
@@ -200,10 +219,15 @@ local function on_command(event)
 	if not handler then return fail(origin, iq, "cancel", "feature-not-implemented"); end
 	local args, problem = commands.check(name, json.decode(command:get_text()));
 	if not args then return fail(origin, iq, "modify", "bad-request", problem); end
-	local result = handler(args);
+	local result, rest = handler(args);
 	-- nobody is there to do it, so nobody may believe that it was done
 	if not result then return fail(origin, iq, "cancel", "feature-not-implemented"); end
-	origin.send(st.reply(iq):tag("command", { xmlns = XMLNS; name = name }):text(json.encode(result)));
+	local function confirm()
+		if origin.destroyed then return; end
+		origin.send(st.reply(iq):tag("command", { xmlns = XMLNS; name = name }):text(json.encode(result)));
+	end
+	if not rest then confirm(); return true; end
+	afterwards(function () rest(); confirm(); end);
 	return true;
 end
 

@@ -1,5 +1,6 @@
 -- Collect garbage seldom while the heap is small, and eagerly once it is large. Prosody's `gc` is one setting for both: with
 -- one that spares a third of a join's work while a hundred people are in, thousands would hold half as much memory again.
+-- And let go of what a connection does not need.
 -- Load on: the whole server (the modules_enabled at the top). A deployment that sets `gc` by itself does not need it.
 -- Option: teleconsult_heap_mb (MB up to which Lua's heap may grow at leisure, default 64).
 
@@ -18,3 +19,7 @@ local function adapt()
 end
 
 module:add_timer(EVERY, adapt);
+
+-- mod_websocket keeps the request that opened a connection for as long as that lasts, the token in its address twice over; only
+-- that there was one is ever looked at again (mod_admin_shell). After all who read it.
+module:hook("websocket-session", function (event) event.session.websocket_request = true; end, -1000);

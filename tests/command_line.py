@@ -6,12 +6,13 @@ from multiprocessing import get_context
 
 from click.testing import CliRunner
 
-from app.cli import cli
+from app.cli import COMMANDS, cli
 from app.localstack.supervisor import LocalStack
 
 # Its children begin with what it has loaded; not with what the tests have, who set up logging.
 LOADED = get_context("forkserver")
-LOADED.set_forkserver_preload(["app.cli", "app.wiring", __name__])
+MODULES = sorted({f"app.cli.{place.partition(':')[0]}" for place in COMMANDS.values()})
+LOADED.set_forkserver_preload([*MODULES, "app.wiring", __name__])
 ENDS_WITHIN_S = 60
 
 

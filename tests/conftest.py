@@ -1,5 +1,6 @@
 """Real servers for the tests. Each pytest-xdist worker has its own, started when first needed."""
 
+import gc
 import json
 from base64 import b64encode
 from collections.abc import Iterator
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from app.adapters.memory import MemoryRooms
 from app.clock import utc_now
@@ -22,37 +25,66 @@ from app.wiring import build_services
 from tests.proxy import Proxy
 from tests.stack_client import StackClient, sign_in
 
-# Tests that use the whole stack share one, so they run one after the other in one worker. A file
-# with servers or a browser of its own stays together, too, but may run in any worker.
-WHOLE_STACK_FOLDERS = {"flow", "browser"}
-OWN_SERVERS_FOLDERS = {"localstack", "pages"}
-OWN_SERVERS_FILES = ("test_delivery", "test_streams")
+# A worker takes a file at a time, so that what a file starts for itself is started once. The files
+# that take a minute or more begin first, then those of the folders whose files take long, and the
+# short ones fill up the end, so that no worker is left alone with a long one.
+EARLY = (
+    # These share a stack, and one of the first looks at its logs before anything was killed.
+    "test_delivery", "test_delivery_upkeep", "test_delivery_mail", "test_delivery_crash",
+    # These sweep all there is: a second's work while there is nothing, and a minute's later.
+    "test_retention", "test_retention_batches",
+    "test_crashes", "test_schema", "test_panel", "test_clinic", "test_files",
+    "test_directory_reports", "test_playback", "test_running_call", "test_recording",
+    "test_up", "test_audit_complete", "test_appointment_life",
+)  # fmt: skip
+SLOW_FOLDERS = ("flow", "pages", "localstack")
+# The files of this folder share a stack that no other file uses, so one worker takes them all.
+TOGETHER = "tests/flow/deliveries/"
 # A dead worker's claims run out soon, so that the tests of kill -9 need not wait a minute.
 QUICK = {
     "DELIVERY_LEASE_S": "3",
     "NOTIFICATION_TIMEOUT_S": "2",
     "DIRECTORY_TIMEOUT_S": "1",
+    "RECORDING_LEASE_S": "2",
 }
 # A process has one key for its audit entries, and this one works on several stacks.
 AUDIT = {"AUDIT_KEYS": f"tests:{b64encode(bytes(32)).decode()}"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares servers, so that they are started once."""
-    for item in items:
-        folder, file = item.path.parent.name, item.path.stem
-        has_own = folder in OWN_SERVERS_FOLDERS or file.startswith(OWN_SERVERS_FILES)
-        if has_own:
-            item.add_marker(pytest.mark.xdist_group(f"{folder}/{file}"))
-        elif folder in WHOLE_STACK_FOLDERS:
-            item.add_marker(pytest.mark.xdist_group("stack"))
+    """Begin with the files that take longest."""
+    items.sort(key=lambda item: _turn(item.path))
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector from looking through all tests and libraries again and again."""
+    gc.freeze()
+
+
+def _turn(file: Path) -> tuple[int, int]:
+    order = EARLY.index(file.stem) if file.stem in EARLY else len(EARLY)
+    return order, file.parent.name not in SLOW_FOLDERS
+
+
+class ByFile(LoadFileScheduling):
+    """Gives a worker a file, or the files that share a stack."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "together" if file.startswith(TOGETHER) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """Hand out the tests by file."""
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """A PostgreSQL of this worker's own, with the schema made by the migrations."""
     folder = tmp_path_factory.mktemp("postgres")
-    env = {**AUDIT, "DIRECTORY_TIMEOUT_S": "1"}
+    # Not less: on a busy machine a service of the tests' own has taken a second to answer.
+    env = {**AUDIT, "DIRECTORY_TIMEOUT_S": "3"}
     with LocalStack(folder, parts={"postgres"}, durable=False, env=env) as stack:
         stack.migrate()
         yield stack

@@ -9,7 +9,9 @@ import threading
 import time
 from base64 import b64decode
 from collections.abc import Mapping
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
@@ -25,6 +27,15 @@ CLIENT_SECRET = "known to the issuer"
 AUDIENCE = "teleconsult-api"
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
+# One of these takes long to make. Issuers take turns with a few, so that two at once have two.
+KEYS = 4
+_issuers = count()
+
+
+@cache
+def _rsa(_number: int) -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
 
 class Issuer:
     """`fault` names what is wrong with it now; `keys` are the keys it publishes."""
@@ -34,7 +45,7 @@ class Issuer:
         # Another address in front of it, if there is one.
         self.line = ""
         self.keys: dict[str, PrivateKey] = {
-            "rsa": rsa.generate_private_key(public_exponent=65537, key_size=2048),
+            "rsa": _rsa(next(_issuers) % KEYS),
             "ec": ec.generate_private_key(ec.SECP256R1()),
         }
         self.asked: list[str] = []

@@ -7,12 +7,10 @@ every minute leaves a picture of the real rooms for the relay to compare.
 
 import asyncio
 import logging
-import os
 import signal
-import sys
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
 import structlog
 from redis.asyncio import Redis
@@ -31,9 +29,6 @@ from workers.gateway_commands import (
 from workers.gateway_link import RoomLink
 from workers.gateway_lock import GatewayLock
 
-if TYPE_CHECKING:
-    from app.services import Services
-
 log = structlog.get_logger()
 
 PICTURE_EVERY_S = 60.0
@@ -42,19 +37,8 @@ PICTURE_WITHIN_S = 10.0
 CANCEL_AGAIN_S = 0.5
 
 
-def run(services: "Services") -> NoReturn:
-    """Become the gateway: the active one, or the next in line.
-
-    The process starts anew as this module: the command line has loaded web and database libraries
-    that weigh more than the gateway and that it does not use.
-    """
-    services.database.dispose()
-    os.execv(sys.executable, [sys.executable, "-m", __name__])  # noqa: S606 - no shell wanted
-
-
-def main() -> None:
+def run(settings: Settings) -> None:
     """Be the gateway of this environment until TERM or INT."""
-    settings = Settings.from_env()
     configure_logging(settings.log_level)
     # What slixmpp logs of errors quotes stanzas, and those may hold what people are told.
     logging.getLogger("slixmpp").setLevel(logging.CRITICAL)
@@ -138,7 +122,3 @@ async def _picture_left(redis: Redis, link: RoomLink) -> bool:
         log.warning("gateway_no_picture", kind=type(error).__name__)
         return False
     return True
-
-
-if __name__ == "__main__":
-    main()

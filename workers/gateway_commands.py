@@ -1,9 +1,10 @@
 """The gateway's side of Redis: orders in, answers and signs of life out."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import structlog
@@ -37,11 +38,20 @@ class CommandFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One order as it lies in Redis."""
+    """One order as it lies in Redis, given at a time (Unix s) by Redis' clock."""
 
     id: str
     name: str
     args: dict[str, Any]
+    given_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was taken from the list, and when, by Redis' clock."""
+
+    message: bytes
+    at: float
 
 
 # Sends a command to Prosody (name, args, seconds to wait) and returns its answer.
@@ -66,11 +76,11 @@ async def pump(redis: Redis, send: Send, ready: asyncio.Event) -> None:
         while True:
             await ready.wait()
             await slots.acquire()
-            message = await _take(redis)
-            if message is None:
+            taken = await _take(redis)
+            if taken is None:
                 slots.release()
                 continue
-            task = running.create_task(_serve(redis, send, message))
+            task = running.create_task(_serve(redis, send, taken))
             task.add_done_callback(lambda _: slots.release())
 
 
@@ -99,19 +109,28 @@ async def end_life(redis: Redis) -> None:
         log.warning("gateway_redis_unavailable")
 
 
-async def _take(redis: Redis) -> bytes | None:
+async def _take(redis: Redis) -> Taken | None:
+    asked_at = time.monotonic()
     try:
-        item = await redis.brpop([redis_keys.COMMANDS], timeout=POLL_S)
+        pipeline = redis.pipeline(transaction=False)
+        pipeline.time()  # answered before anybody waits, so that it costs an order nothing
+        pipeline.brpop([redis_keys.COMMANDS], timeout=POLL_S)
+        (seconds, micros), item = await pipeline.execute()
     except RedisError:
         log.warning("gateway_redis_unavailable")
         await asyncio.sleep(PAUSE_WITHOUT_REDIS_S)
         return None
-    return cast("bytes", item[1]) if item else None
+    if item is None:
+        return None
+    return Taken(item[1], seconds + micros / 1e6 + time.monotonic() - asked_at)
 
 
-async def _serve(redis: Redis, send: Send, message: bytes) -> None:
-    command = _read(message)
-    if command is None or not await _is_wanted(redis, command):
+async def _serve(redis: Redis, send: Send, taken: Taken) -> None:
+    command = _read(taken.message)
+    if command is None:
+        return
+    if not await _is_wanted(redis, command, taken.at):
+        log.warning("gateway_order_passed_over", order_id=command.id)
         return
     answer = await _answer(send, command)
     key = f"{redis_keys.REPLY}{command.id}"
@@ -126,23 +145,23 @@ async def _serve(redis: Redis, send: Send, message: bytes) -> None:
 
 def _read(message: bytes) -> Command | None:
     try:
-        content = orjson.loads(message)
-        return Command(str(content["id"]), str(content["name"]), content["args"])
+        given_at, _, content = message.partition(b" ")
+        order = orjson.loads(content)
+        return Command(str(order["id"]), str(order["name"]), order["args"], float(given_at))
     except (ValueError, KeyError, TypeError):
         log.warning("gateway_order_unreadable", size_bytes=len(message))
         return None
 
 
-async def _is_wanted(redis: Redis, command: Command) -> bool:
-    """Claim an order. Passed over is what waited too long, a message nobody expects any more or an
-    order that the sweep repeats anyway, and the second of two that are the same."""
+async def _is_wanted(redis: Redis, command: Command, now: float) -> bool:
+    """Tell whether to carry an order out. What waited too long is not: the sweep repeats it. What
+    may be said only once is claimed, and so passed over when nobody expects it any more."""
+    if command.name not in redis_keys.FLEETING:
+        return now - command.given_at < redis_keys.WANTED_S
     try:
-        is_wanted = await redis.getdel(f"{redis_keys.WANTED}{command.id}") is not None
+        return await redis.getdel(f"{redis_keys.WANTED}{command.id}") is not None
     except RedisError:
-        is_wanted = False
-    if not is_wanted:
-        log.warning("gateway_order_passed_over", order_id=command.id)
-    return is_wanted
+        return False
 
 
 async def _answer(send: Send, command: Command) -> dict[str, Any]:

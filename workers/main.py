@@ -31,12 +31,14 @@ from workers.jobs.wakeups import (
     DIRECTORY,
     FILES,
     MAIL,
+    RECORDINGS,
     SERVICE,
     SMS,
     Wakeups,
     connect,
     queue,
 )
+from workers.retiring import start_retiring
 from workers.schedule import Backoff, Stop
 
 log = structlog.get_logger()
@@ -115,12 +117,19 @@ class FileWorker(ThreadWorker):
     at_work = Lock()
 
 
+class RecordingWorker(ThreadWorker):
+    """Works on files of recordings."""
+
+    at_work = Lock()
+
+
 SENDERS: dict[str, type[ThreadWorker]] = {
     MAIL: MailWorker,
     SMS: SmsWorker,
     SERVICE: ServiceWorker,
     DIRECTORY: DirectoryWorker,
     FILES: FileWorker,
+    RECORDINGS: RecordingWorker,
 }
 
 
@@ -134,6 +143,7 @@ def run(services: Services) -> None:
         sender = (kind, name, url, stop)
         Thread(target=_keep_working, args=sender, name=name, daemon=True).start()
     start_erasing(services, stop)
+    start_retiring(services, stop)
     log.info("worker_started")
     _keep_working(InProcessWorker, DELIVERIES, url, stop)
     last = time.monotonic() + LAST_MAIL_S

@@ -28,22 +28,28 @@ from app.notifications import service as notifications
 from app.notifications.kinds import Channel
 from app.notifications.planning import Ready
 from app.observability import place_of
+from app.recording_files import processing
+from app.recording_files import sweep as recording_files
 from app.recordings import sweep as recordings
 from app.rooms import commands as room_commands
 from app.services import Services
 from app.visits import reports
 from app.visits import sweep as session_rules
 from app.webhooks import deliveries
-from workers.jobs.wakeups import CHECK, DRAIN, REPORT, SEND_BY, Wakeups, connect
+from workers.jobs.wakeups import CHECK, DRAIN, PROCESS, REPORT, SEND_BY, Wakeups, connect
 from workers.schedule import Backoff, Every, Stop, repeat
 from workers.sealing import start_keeper
 
 log = structlog.get_logger()
 
 CHANNEL = "teleconsult_events"
+# Who caused an event is often still at work in its wake, like a kick on its way to the room; and a
+# batch costs about as much as ten events in it.
+GATHER_S = 0.02
 BATCH = 200
 PURGE_EVERY_S = 3600.0
 COUNT_EVERY_S = 10.0
+MISSING_EVERY_S = 10.0
 EMAIL_ONLY = frozenset({Channel.EMAIL})
 ARRIVED = "file.uploaded"
 RELAY_LOCK = 7_230_902  # any number, the same for every relay
@@ -125,10 +131,12 @@ class Relay:
             messages = notifications.due(db, now=now, limit=BATCH)
             organisations = reports.due(db, now=now)
             files = checking.due(db, limit=BATCH, now=now)
+            recorded = processing.due(db, limit=BATCH, now=now)
         self._wake(DRAIN, subscriptions)
         self._wake_senders(messages)
         self._wake(REPORT, organisations)
         self._wake(CHECK, files)
+        self._wake(PROCESS, recorded)
 
     def _wake_senders(self, messages: Collection[Ready]) -> None:
         for channel, job in SEND_BY.items():
@@ -160,7 +168,9 @@ class Relay:
             self._redis_is_down = False
 
     def _wait(self, listener: Connection) -> None:
-        select.select([listener.fileno(), self._stop.fileno()], [], [], self._poll_s)
+        told, _, _ = select.select([listener.fileno(), self._stop.fileno()], [], [], self._poll_s)
+        if told:
+            self._stop.sleep(GATHER_S)
         listener.poll()  # raises when the server is gone
         listener.notifies.clear()
 
@@ -221,8 +231,19 @@ def start_session_rules(services: Services, stop: Stop) -> None:
 
 def start_recording_sweep(services: Services, stop: Stop) -> None:
     """Look after recordings in a thread of its own: it waits for rooms."""
+
+    def look_at_files() -> None:
+        recording_files.recognise(services, now=utc_now())
+        recording_files.sweep(services, now=utc_now())
+
+    missing = Every(MISSING_EVERY_S, look_at_files)
+
+    def look() -> None:
+        recordings.sweep(services, now=utc_now())
+        missing.run_if_due()
+
     work = {
-        "work": lambda: recordings.sweep(services, now=utc_now()),
+        "work": look,
         "interval_s": services.settings.relay_poll_s,
         "stop": stop,
         "name": "recordings",

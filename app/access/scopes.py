@@ -11,6 +11,9 @@ SCOPES: Mapping[str, str] = {
     "rooms:moderate": "Send messages to a live room, and moderate it.",
     "recordings:read": "Read whether and why sessions were recorded.",
     "recordings:write": "Start and stop recordings.",
+    "recordings:share": "Make and revoke links with which people watch recordings.",
+    "recordings:delete": "Delete recordings for good, and read the proof of it.",
+    "holds:manage": "Place, list and release legal holds.",
     "consents:read": "Read who agreed to what, and export it.",
     "consents:write": "Write down consents that people gave elsewhere.",
     "files:read": "List and open the files of a session.",
@@ -31,7 +34,8 @@ SCOPES: Mapping[str, str] = {
 
 CLINIC = (
     "sessions:read", "sessions:write", "participants:read", "participants:write",
-    "rooms:moderate", "recordings:read", "recordings:write", "consents:read", "consents:write",
+    "rooms:moderate", "recordings:read", "recordings:write", "recordings:share",
+    "consents:read", "consents:write",
     "appointments:read", "appointments:write", "visits:write", "events:read",
     "notifications:manage", "files:read", "files:write",
 )  # fmt: skip
@@ -46,7 +50,14 @@ SCOPE_SETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "organisation:manage", "notifications:manage", "operations:read",
         ),
         "devops": tuple(SCOPES),
-        "hospital-system": (*CLINIC, "webhooks:manage", "organisation:read"),
+        "hospital-system": (
+            *CLINIC, "recordings:delete", "webhooks:manage", "organisation:read",
+        ),
+        "records": (
+            "sessions:read", "participants:read", "consents:read", "recordings:read",
+            "recordings:share", "recordings:delete", "holds:manage", "files:read", "files:write",
+            "audit:read",
+        ),
         "ambulance": ("emergency:enter",),
         "clinic": CLINIC,
     }

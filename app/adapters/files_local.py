@@ -11,8 +11,10 @@ from typing import BinaryIO
 from app.errors import NotFound, Unavailable
 from app.ids import new_id
 from app.ports import FileStore, Pieces
+from app.storage.chunks import SEALED_BYTES
 
-PIECE_BYTES = 256 * 1024
+# Four sealed chunks, so that none lies in two pieces.
+PIECE_BYTES = 4 * SEALED_BYTES
 # Not a name that a key can hold, so nothing unfinished is ever taken for a file.
 UNFINISHED = ".unfinished"
 # Each name begins with a letter or digit, so there is no `..` and nothing hidden.

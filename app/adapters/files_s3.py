@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 PIECE_BYTES = 256 * 1024
 # Held in memory while it is sent; a file may have 10,000 of them, so it may be 80 GB large.
 PART_BYTES = 8 * 1024 * 1024
-# An organisation's id and a file's: what else lies in the bucket is not ours to touch.
-OURS = re.compile(r"[0-9a-f-]{36}/[0-9a-f-]{36}")
+# An organisation's id or nobody's, and a file's: what else lies in the bucket is not ours to touch.
+OURS = re.compile(r"([0-9a-f-]{36}|nobody)/[0-9a-f-]{36}")
 MISSING = frozenset({"NoSuchKey", "404"})
 BEHIND_THE_END = "InvalidRange"
 

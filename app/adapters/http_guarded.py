@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from http.client import RemoteDisconnected
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -18,6 +19,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
+from urllib3.response import HTTPResponse
 
 from app.adapters.addresses import is_public
 from app.adapters.http_call import Call, shut_down
@@ -57,6 +59,16 @@ class Guarded(HTTPConnection):
         """Send, on a connection that may be one from before."""
         _current.call.connection = self
         super().request(*args, **kwargs)
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
+        """Return the answer; urllib3 forgets that the connection may have gone while it sent.
+
+        Raises:
+            RemoteDisconnected: it has.
+        """
+        if self.sock is None:
+            raise RemoteDisconnected("The connection was closed while a request was sent on it.")
+        return super().getresponse()
 
     def close(self) -> None:
         """Close both ends of what we hold."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.errors import Conflict, Unavailable
-from app.ports import RoomOrder
+from app.ports import Report, RoomOrder
 
 
 @dataclass(slots=True)
@@ -45,6 +45,10 @@ class MemoryRooms:
         if participant_id in live.banned:
             raise Conflict("This person was banned.", code="banned")
         live.occupants[participant_id] = affiliation
+
+    def give(self, order: RoomOrder) -> Report:
+        """See `app.ports.Rooms`."""
+        return lambda timeout_s: self.execute(order, timeout_s=timeout_s)
 
     def execute(self, order: RoomOrder, *, timeout_s: float) -> dict[str, Any]:
         """See `app.ports.Rooms`."""
@@ -118,16 +122,19 @@ class MemoryRooms:
         live.muted.append((participant_id, media))
         return {"present": bool(live.occupants), "muted": len(live.occupants)}
 
-    def _unmute(self, room: str, media: str, participant_id: str) -> dict[str, Any]:
+    def _unmute(self, room: str, media: str, participant_id: str, version: int) -> dict[str, Any]:
         live = self.rooms.get(room) or MemoryRoom()
         live.asked.append((participant_id, media))
         return {"present": participant_id in live.occupants}
 
-    def _av_moderation(self, room: str, **state: Any) -> dict[str, Any]:
+    def _av_moderation(self, room: str, version: int, **state: Any) -> dict[str, Any]:
         live = self.rooms.get(room)
         if live is not None:
             live.moderated = state
         return {"present": live is not None}
+
+    def _files(self, room: str) -> dict[str, Any]:
+        return {"present": room in self.rooms}
 
     def _record_start(self, room: str, recording_id: str) -> dict[str, Any]:
         self.rooms.setdefault(room, MemoryRoom()).recorded.append(("start", recording_id))
@@ -166,6 +173,7 @@ _HANDLERS: dict[str, Any] = {
     "mute": MemoryRooms._mute,
     "unmute": MemoryRooms._unmute,
     "av_moderation": MemoryRooms._av_moderation,
+    "files": MemoryRooms._files,
     "record_start": MemoryRooms._record_start,
     "record_stop": MemoryRooms._record_stop,
     "rooms": MemoryRooms._rooms,

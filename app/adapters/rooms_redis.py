@@ -7,22 +7,23 @@ from typing import Any
 import orjson
 from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
-from redis.client import Pipeline
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from app.errors import Conflict, Unavailable
-from app.ports import RoomOrder
+from app.ports import Report, RoomOrder
 from app.rooms import redis_keys
 
 # Without any gateway the list goes away by itself instead of growing.
 COMMANDS_KEPT_S = 60
-# Said in time or not at all. All other orders are harmless when they come late or twice.
-FLEETING = frozenset({"message"})
-# How long an order may wait for a gateway: the caller was told long ago that it is not done.
-WANTED_S = 10.0
 # The room's part of the time a caller waits.
 ROOMS_PART = 0.1
+# Queues an order with the time it was given, and tells whether a gateway lives: one way to Redis.
+QUEUE = """
+    local at = redis.call('TIME')
+    redis.call('LPUSH', KEYS[1], string.format('%d.%06d ', at[1], at[2]) .. ARGV[1])
+    redis.call('EXPIRE', KEYS[1], ARGV[2])
+    return redis.call('EXISTS', KEYS[2])"""
 
 
 class RedisRooms:
@@ -30,17 +31,21 @@ class RedisRooms:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._queue = redis.register_script(QUEUE)
+
+    def give(self, order: RoomOrder) -> Report:
+        """See `app.ports.Rooms`. Without a sign of life the order is left for the next gateway, but
+        nobody waits."""
+        with _translated():
+            _require_gateway(self._queued(order, self._redis))
+        return lambda timeout_s: self._answer(order, timeout_s)
 
     def execute(self, order: RoomOrder, *, timeout_s: float) -> dict[str, Any]:
         """See `app.ports.Rooms`. A message leaves nothing behind when it is not said in time."""
+        if order.name not in redis_keys.FLEETING:
+            return self.give(order)(timeout_s)
         with _translated():
-            if order.name in FLEETING:
-                reply = self._say(order, timeout_s)
-            else:
-                reply = self._give(order, timeout_s)
-        if reply is None:
-            raise Unavailable("The room did not confirm in time.", code="room_silent")
-        return _result(orjson.loads(reply[1]))
+            return _result_of(self._say(order, timeout_s))
 
     def gateway_is_alive(self) -> bool:
         """See `app.ports.Rooms`. Without Redis there is no way to a gateway either."""
@@ -50,39 +55,32 @@ class RedisRooms:
         except Unavailable:
             return False
 
-    def _give(self, order: RoomOrder, timeout_s: float) -> Any:
-        """Without a sign of life the order is left for the next gateway, but nobody waits."""
-        pipeline = self._redis.pipeline(transaction=False)
-        _push(pipeline, order, WANTED_S)
-        pipeline.exists(redis_keys.ALIVE)
-        _require_gateway(pipeline.execute()[-1])
-        return self._redis.brpop([_reply_key(order)], timeout=timeout_s)
+    def _answer(self, order: RoomOrder, timeout_s: float) -> dict[str, Any]:
+        with _translated():
+            return _result_of(self._redis.brpop([_reply_key(order)], timeout=timeout_s))
+
+    def _queued(self, order: RoomOrder, redis: Redis) -> object:
+        message = orjson.dumps({"id": str(order.id), "name": order.name, "args": order.args})
+        keys = [redis_keys.COMMANDS, redis_keys.ALIVE]
+        return self._queue(keys, [message, COMMANDS_KEPT_S], client=redis)
 
     def _say(self, order: RoomOrder, timeout_s: float) -> Any:
         try:
             with _never_repeating(self._redis) as redis:
-                return _ask_once(redis, order, timeout_s)
+                return self._said_once(redis, order, timeout_s)
         except RedisError:
             # What came through all the same must not be said after this is told as a failure.
             with suppress(RedisError):
                 self._redis.delete(f"{redis_keys.WANTED}{order.id}")
             raise
 
-
-def _ask_once(redis: Redis, order: RoomOrder, timeout_s: float) -> Any:
-    _require_gateway(redis.exists(redis_keys.ALIVE))
-    pipeline = redis.pipeline(transaction=False)
-    _push(pipeline, order, timeout_s * (1 - ROOMS_PART))
-    pipeline.execute()
-    return redis.brpop([_reply_key(order)], timeout=timeout_s)
-
-
-def _push(pipeline: Pipeline, order: RoomOrder, wanted_s: float) -> None:
-    """Mark the order as wanted and queue it; the mark first, since a gateway may wait for it."""
-    message = orjson.dumps({"id": str(order.id), "name": order.name, "args": order.args})
-    pipeline.set(f"{redis_keys.WANTED}{order.id}", "1", px=int(wanted_s * 1000))
-    pipeline.lpush(redis_keys.COMMANDS, message)
-    pipeline.expire(redis_keys.COMMANDS, COMMANDS_KEPT_S)
+    def _said_once(self, redis: Redis, order: RoomOrder, timeout_s: float) -> Any:
+        _require_gateway(redis.exists(redis_keys.ALIVE))
+        # First, since a gateway may wait for the order.
+        wanted_ms = int(timeout_s * (1 - ROOMS_PART) * 1000)
+        redis.set(f"{redis_keys.WANTED}{order.id}", "1", px=wanted_ms)
+        self._queued(order, redis)
+        return redis.brpop([_reply_key(order)], timeout=timeout_s)
 
 
 def _reply_key(order: RoomOrder) -> str:
@@ -104,7 +102,10 @@ def _never_repeating(redis: Redis) -> Iterator[Redis]:
         yield once
 
 
-def _result(answer: dict[str, Any]) -> dict[str, Any]:
+def _result_of(reply: Any) -> dict[str, Any]:
+    if reply is None:
+        raise Unavailable("The room did not confirm in time.", code="room_silent")
+    answer = orjson.loads(reply[1])
     if answer["ok"]:
         return dict(answer["result"])
     if answer["retryable"]:

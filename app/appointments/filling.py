@@ -81,7 +81,7 @@ def _read(number: int, line: bytes | str) -> dict[str, Any]:
 def _write(
     db: Session, table: type[Patient] | type[Provider], person: dict[str, Any], now: datetime
 ) -> None:
-    row = {**person, "updated_at": now}
+    row = {**person, "updated_at": now, "learned": False, "trimmed_at": None}
     db.execute(
         insert(table)
         .values(id=new_id(), **row)

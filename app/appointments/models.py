@@ -15,7 +15,11 @@ class Patient(Base):
     """A patient as the hospital knows them. The service reads; the migration role writes."""
 
     __tablename__ = "patients"
-    __table_args__ = (UniqueConstraint("organisation_id", "reference"), {"schema": SCHEMA})
+    __table_args__ = (
+        UniqueConstraint("organisation_id", "reference"),
+        Index("ix_patients_updated", "organisation_id", "updated_at"),
+        {"schema": SCHEMA},
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     organisation_id: Mapped[UUID] = mapped_column(ForeignKey("teleconference.organisations.id"))
@@ -27,13 +31,21 @@ class Patient(Base):
     language: Mapped[str | None]
     is_active: Mapped[bool] = mapped_column(server_default="true")
     updated_at: Mapped[datetime]
+    # From the hospital's own service, which can be asked again; others the hospital wrote in.
+    learned: Mapped[bool] = mapped_column(server_default="false")
+    # Since when it is not known any more how to reach them: their time was over.
+    trimmed_at: Mapped[datetime | None]
 
 
 class Provider(Base):
     """A doctor or another person who treats. The service reads; the migration role writes."""
 
     __tablename__ = "providers"
-    __table_args__ = (UniqueConstraint("organisation_id", "reference"), {"schema": SCHEMA})
+    __table_args__ = (
+        UniqueConstraint("organisation_id", "reference"),
+        Index("ix_providers_updated", "organisation_id", "updated_at"),
+        {"schema": SCHEMA},
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     organisation_id: Mapped[UUID] = mapped_column(ForeignKey("teleconference.organisations.id"))
@@ -44,6 +56,8 @@ class Provider(Base):
     language: Mapped[str | None]
     is_active: Mapped[bool] = mapped_column(server_default="true")
     updated_at: Mapped[datetime]
+    learned: Mapped[bool] = mapped_column(server_default="false")
+    trimmed_at: Mapped[datetime | None]
 
 
 class Visit(Base):

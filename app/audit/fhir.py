@@ -41,6 +41,15 @@ VERBS = {
     "deactivated": DELETE,
     "revoked": DELETE,
     "purged": DELETE,
+    "deleted": DELETE,
+    "file_deleted": DELETE,
+    "expired": DELETE,
+    "trimmed": DELETE,
+    "forgotten": DELETE,
+    "made": CREATE,
+    "placed": CREATE,
+    "released": UPDATE,
+    "delivered": READ,
 }
 INTERACTIONS = {CREATE: "create", READ: "read", UPDATE: "update", DELETE: "delete"}
 SEARCHES = ("audit.read",)

@@ -45,7 +45,7 @@ class AuditEntry(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     at: Mapped[datetime] = mapped_column(primary_key=True)
     organisation_id: Mapped[UUID | None]
-    actor_kind: Mapped[str]  # client, user, participant, room, operator, service, stranger
+    actor_kind: Mapped[str]  # see app.audit.service.Actor
     actor_id: Mapped[str | None]
     action: Mapped[str]
     outcome: Mapped[str]  # done, refused

@@ -19,8 +19,9 @@ VALUES = "%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s"
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did it: a `client` or `user` of the API, a `participant`, the `room`, an `operator` at
-    the command line, the `service` itself, or a `stranger`."""
+    """Who did it: a `client` or `user` of the API, a `participant`, the `room`, a `recorder`, an
+    `operator` at the command line, the `service` itself, a `viewer` of a recording who was not in
+    its session (by the id of their link), or a `stranger`."""
 
     kind: str
     id: str | None = None
@@ -28,6 +29,7 @@ class Actor:
 
 STRANGER = Actor("stranger")
 ROOM = Actor("room")
+RECORDER = Actor("recorder")
 SERVICE = Actor("service")
 OPERATOR = Actor("operator")
 
@@ -86,15 +88,20 @@ def insert(db: Runner, rows: Sequence[tuple[Any, ...]]) -> None:
 
 def row_of(entry: Entry, now: datetime) -> tuple[Any, ...]:
     """Return the row of an entry, with its proof."""
-    entry_id, text = new_id(), canonical_detail(entry.detail)
+    # Ids as text: the driver takes longer to write out an id than PostgreSQL to read it.
+    who = (str(new_id()), _text(entry.organisation_id))
     does = (
         entry.actor.kind,
         entry.actor.id,
         entry.action,
         "refused" if entry.refused else "done",
-        entry.session_id,
-        entry.participant_id,
+        _text(entry.session_id),
+        _text(entry.participant_id),
     )
-    content = content_of_entry((entry_id, entry.organisation_id, *does), now, text)
-    proved = current_keys().prove(content)
-    return (entry_id, entry.organisation_id, now, *does, text.decode(), *proved)
+    detail = canonical_detail(entry.detail)
+    proved = current_keys().prove(content_of_entry((*who, *does), now, detail))
+    return (*who, now, *does, detail.decode(), *proved)
+
+
+def _text(one: UUID | None) -> str | None:
+    return None if one is None else str(one)

@@ -3,39 +3,37 @@
 Exit codes: 0 done; 1 refused, with one sentence on standard error; 2 not understood.
 """
 
+from importlib import import_module
 from typing import Any
 
 import click
 
-from app.cli import developing, processes
-from app.cli.audit import audit_group
-from app.cli.clients import client_group
-from app.cli.directory import directory_group
-from app.cli.keys import keys_group
-from app.cli.oidc import oidc_group
-from app.cli.organisations import organisation_group
 from app.errors import DomainError
 
-SECTIONS: dict[str, tuple[click.Command, ...]] = {
-    "Try it": (processes.up, developing.demo),
-    "Run it": (
-        processes.migrate,
-        processes.serve,
-        processes.stream,
-        processes.relay,
-        processes.worker,
-        processes.gateway,
-    ),
-    "Look after it": (
-        organisation_group,
-        client_group,
-        oidc_group,
-        directory_group,
-        keys_group,
-        audit_group,
-    ),
-    "Work on it": (developing.openapi,),
+# Where each command is. Only the one that is run is imported: a process of the service, of which
+# every start of a stack has several, then loads nothing that it does not use.
+SECTIONS: dict[str, dict[str, str]] = {
+    "Try it": {"up": "processes:up", "demo": "developing:demo"},
+    "Run it": {
+        "migrate": "processes:migrate",
+        "serve": "processes:serve",
+        "stream": "processes:stream",
+        "relay": "processes:relay",
+        "worker": "processes:worker",
+        "gateway": "processes:gateway",
+    },
+    "Look after it": {
+        "organisation": "organisations:organisation_group",
+        "client": "clients:client_group",
+        "oidc": "oidc:oidc_group",
+        "directory": "directory:directory_group",
+        "keys": "keys:keys_group",
+        "recordings": "recordings:recordings_group",
+        "audit": "audit:audit_group",
+    },
+    "Work on it": {"openapi": "developing:openapi"},
 }
+COMMANDS = {name: place for section in SECTIONS.values() for name, place in section.items()}
 
 
 class Refused(click.ClickException):
@@ -56,13 +54,28 @@ class Sections(click.Group):
         except DomainError as error:
             raise Refused(error.detail) from error
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command; None when there is none of this name."""
+        return imported(cmd_name) if cmd_name in COMMANDS else None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one list per section."""
-        for title, commands in SECTIONS.items():
+        for title, names in SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl(
-                    [(str(one.name), one.get_short_help_str(100)) for one in commands]
+                    [(name, imported(name).get_short_help_str(100)) for name in names]
                 )
+
+
+def imported(name: str) -> click.Command:
+    """Return a command by its name."""
+    module, _, attribute = COMMANDS[name].partition(":")
+    command: click.Command = getattr(import_module(f"app.cli.{module}"), attribute)
+    return command
 
 
 @click.group(cls=Sections, context_settings={"help_option_names": ["-h", "--help"]})
@@ -74,11 +87,6 @@ def cli() -> None:
 
     Exit codes: 0 done; 1 refused, with one sentence on standard error; 2 not understood.
     """
-
-
-for _commands in SECTIONS.values():
-    for _command in _commands:
-        cli.add_command(_command)
 
 
 def main() -> None:

@@ -80,6 +80,7 @@ def set_policy(organisation: UUID, decisions: tuple[str, ...], visit_type: str |
             organisation_id=organisation,
             version=None,
             values=values,
+            may_shorten=True,
             actor=OPERATOR,
             now=utc_now(),
         )

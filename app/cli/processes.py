@@ -85,7 +85,7 @@ def gateway() -> None:
     """Carry orders to the live rooms over XMPP."""
     from workers import gateway as process
 
-    process.run(services("teleconsult-gateway"))
+    process.run(settings())
 
 
 @click.command()

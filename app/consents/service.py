@@ -59,8 +59,10 @@ def answer(
     _require_sense(act, text, has_given=has_given)
     row = ledger.write(db, person, act=act, text=text, channel=channel, actor=actor, now=now)
     # Who gave and now refuses takes it back, too.
-    follow = recordings.withdraw if act != "given" and has_given else recordings.heed
-    return row, follow(db, session, actor=actor, now=now)
+    if act != "given" and has_given:
+        recordings.mark_withdrawn(db, session, said_at=row.at, now=now)
+        return row, recordings.withdraw(db, session, actor=actor, now=now)
+    return row, recordings.heed(db, session, actor=actor, now=now)
 
 
 def ask(
@@ -74,10 +76,10 @@ def ask(
     channel: str,
     actor: Actor,
     now: datetime,
-) -> tuple[Standing, Text, RoomOrder | None]:
+) -> tuple[Standing, Text]:
     """Return where a person stands and the text they are asked with in their language; that it is
     shown to them is written down when they have not answered it yet. Where recordings yield to
-    newcomers, the order is what the room must be told after the commit.
+    newcomers, theirs stops.
 
     Raises:
         NotFound: no such session or participant.
@@ -90,10 +92,9 @@ def ask(
     standing = ledger.standing_of(db, person, purpose=purpose)
     if standing.state == ledger.MISSING and not ledger.was_asked(db, standing, text):
         ledger.write(db, person, act="asked", text=text, channel=channel, actor=actor, now=now)
-    order = None
     if standing.state != ledger.GIVEN and participant_id not in presence.present(db, session_id):
-        order = recorders.yield_to(db, session, participant_id=participant_id, now=now)
-    return standing, text, order
+        recorders.yield_to(db, session, participant_id=participant_id, now=now)
+    return standing, text
 
 
 def of_session(

@@ -6,6 +6,7 @@ language the newest version counts. Whoever agreed to an older one is asked agai
 
 import json
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -57,6 +58,14 @@ def current(db: Session, organisation_id: UUID, purpose: str) -> dict[str, Text]
     }
 
 
+def in_force(
+    db: Session, organisation_id: UUID, purpose: str, language: str, *, at: datetime
+) -> Text:
+    """Return the text that counted at a moment, in one language."""
+    own = _own(db, organisation_id, purpose, language, until=at)
+    return own[-1] if own else ours(purpose, language)
+
+
 def find(db: Session, organisation_id: UUID, purpose: str, sha: str) -> Text | None:
     """Return the text with this hash, current or not; None: nobody was ever shown such a text. An
     organisation may have gone back to an earlier one: then it is the version that counts now."""
@@ -83,17 +92,24 @@ def standing(act: str | None, language: str | None, sha: str | None, own: str | 
     return act
 
 
-def _own(db: Session, organisation_id: UUID, purpose: str, language: str) -> list[Text]:
-    """Return an organisation's versions in one language, oldest first."""
-    rows = db.scalars(
-        select(ConsentText)
-        .where(
-            ConsentText.organisation_id == organisation_id,
-            ConsentText.purpose == purpose,
-            ConsentText.language == language,
-        )
-        .order_by(ConsentText.version)
-    ).all()
+def _own(
+    db: Session,
+    organisation_id: UUID,
+    purpose: str,
+    language: str,
+    *,
+    until: datetime | None = None,
+) -> list[Text]:
+    """Return an organisation's versions in one language, oldest first; those there were until a
+    moment, if one is given."""
+    theirs = select(ConsentText).where(
+        ConsentText.organisation_id == organisation_id,
+        ConsentText.purpose == purpose,
+        ConsentText.language == language,
+    )
+    if until is not None:
+        theirs = theirs.where(ConsentText.created_at <= until)
+    rows = db.scalars(theirs.order_by(ConsentText.version)).all()
     return [
         Text(purpose, language, row.version, row.text, row.sha256, row is rows[-1]) for row in rows
     ]

@@ -21,6 +21,10 @@ CONFLICTS: dict[str, tuple[str, str]] = {
         "prescription_superseded",
         "Another prescription takes the place of this one already.",
     ),
+    "ix_session_files_jitsi": (
+        "file_exists",
+        "There is a file with this id in the session already.",
+    ),
     "ix_links_one_live_per_participant": (
         "link_changed_meanwhile",
         "Somebody else replaced this link at the same moment; read it again.",

@@ -7,6 +7,7 @@ connection, it does nothing here: that would cost as much as PostgreSQL takes to
 import select
 from collections import deque
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any, Self
 
 import psycopg2
@@ -94,9 +95,33 @@ class DirectConnection:
         Raises:
             DBAPIError: PostgreSQL refused it, or is gone.
         """
+        self._execute(statement, parameters)
+        return self._cursor.fetchone() if self._cursor.description else None
+
+    def rows(self, statement: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """Run one statement and return all of its rows.
+
+        Raises:
+            DBAPIError: PostgreSQL refused it, or is gone.
+        """
+        self._execute(statement, parameters)
+        return self._cursor.fetchall()
+
+    def named(self, statement: str, parameters: Sequence[Any]) -> SimpleNamespace | None:
+        """Run one statement and return its first row by the names of its columns.
+
+        Raises:
+            DBAPIError: PostgreSQL refused it, or is gone.
+        """
+        row = self.run(statement, parameters)
+        if row is None:
+            return None
+        names = (column.name for column in self._cursor.description or ())
+        return SimpleNamespace(**dict(zip(names, row, strict=True)))
+
+    def _execute(self, statement: str, parameters: Sequence[Any]) -> None:
         try:
             self._cursor.execute(statement, parameters)
-            return self._cursor.fetchone() if self._cursor.description else None
         except psycopg2.Error as error:
             raise _translated(error, statement, is_broken=bool(self._link.closed)) from error
 

@@ -36,6 +36,7 @@ def make_engine(
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=5,
+        pool_use_lifo=True,  # the warmest: PostgreSQL keeps plans per connection
         json_deserializer=orjson.loads,
         hide_parameters=True,  # an error's text is logged, and parameters hold names
         executemany_mode="values_plus_batch",  # rows together; the default asks and waits for each

@@ -10,9 +10,12 @@ from app.directory.models import DirectoryConnection
 from app.emergencies.models import EmergencyEntry
 from app.events.models import Event
 from app.files.models import FilePart, FileView, SessionFile
+from app.holds.models import LegalHold
 from app.notifications.models import Notification
 from app.organisations.models import ApiClient, ClientSecret, Organisation, SigningKey
 from app.participants.models import Attendance, Link, Participant
+from app.playback.models import PlaybackDelivery, PlaybackLink, PlaybackView
+from app.recording_files.models import RecordingFile, RecordingPart
 from app.recordings.models import Recording
 from app.rooms.models import AvModeration, RoomCommand, RoomEvent
 from app.sessions.models import CareSession
@@ -43,13 +46,19 @@ __all__ = [
     "FileView",
     "IdempotencyKey",
     "IdentityProvider",
+    "LegalHold",
     "Link",
     "Notification",
     "Organisation",
     "Participant",
     "Patient",
+    "PlaybackDelivery",
+    "PlaybackLink",
+    "PlaybackView",
     "Provider",
     "Recording",
+    "RecordingFile",
+    "RecordingPart",
     "RoomCommand",
     "RoomEvent",
     "SessionFile",

@@ -26,11 +26,14 @@ from app.services import Services
 log = structlog.get_logger()
 
 FRESH_FOR = timedelta(minutes=15)
+# Of whom it was forgotten how to reach them, too little is known to book them.
 KNOWN = text("""
     SELECT updated_at FROM clinical.patients
       WHERE :kind = 'patient' AND organisation_id = :organisation AND reference = :reference
+        AND trimmed_at IS NULL
     UNION ALL SELECT updated_at FROM clinical.providers
-      WHERE :kind = 'provider' AND organisation_id = :organisation AND reference = :reference""")
+      WHERE :kind = 'provider' AND organisation_id = :organisation AND reference = :reference
+        AND trimmed_at IS NULL""")
 # The runtime role may only read these tables; this function of the owner's is the one way in.
 LEARN = text("""
     SELECT clinical.learn_person(:kind, :id, :organisation, :reference, :display_name, :email,

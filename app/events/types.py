@@ -17,6 +17,8 @@ _OF = ("reference",)
 _PERSON = ("participant_id", "role", "participant_reference")
 _CONSENT = (*_PERSON, "purpose", "consent_channel", "language", "text_sha256")
 _RECORDING = ("recording_id", "reason")
+_RECORDED = ("recording_id", "recording_file_id", "reason")
+_HOLD = ("hold_id", "reason")
 _FILE = ("file_id", "file_kind")
 _VISIT = ("appointment_id", "reference")
 _TIMES = ("planned_start", "planned_end")
@@ -80,7 +82,30 @@ EVENT_TYPES: dict[str, EventType] = {
         ),
         EventType("recording.stopping", "The recording was told to stop.", _RECORDING),
         EventType("recording.stopped", "Nothing is recorded any more.", _RECORDING),
-        EventType("recording.failed", "Nothing was recorded.", _RECORDING),
+        EventType("recording.failed", "Nothing was recorded, or it is lost.", _RECORDING),
+        EventType("recording.file_registered", "A recorder hands over its file.", _RECORDED),
+        EventType(
+            "recording.file_missing", "No recorder has handed over a file so far.", _RECORDING
+        ),
+        EventType(
+            "recording.found", "There is work on a file of a recording that failed.", _RECORDING
+        ),
+        EventType("recording.file_available", "A file of a recording can be seen.", _RECORDED),
+        EventType(
+            "recording.file_withheld", "A file waits for a person to decide about it.", _RECORDED
+        ),
+        EventType("recording.file_released", "A person let a withheld file be seen.", _RECORDED),
+        EventType("recording.file_failed", "Nothing can be made of a file.", _RECORDED),
+        EventType("recording.available", "There is a file of the recording.", _RECORDING),
+        EventType("recording.expired", "Its time was over; nobody can read it.", _RECORDING),
+        EventType("recording.deleted", "Somebody deleted it; nobody can read it.", _RECORDING),
+        EventType(
+            "recording.viewed",
+            "Somebody began to watch a recording with a link.",
+            ("recording_id", "playback_link_id"),
+        ),
+        EventType("hold.placed", "Nothing of the session is deleted until the release.", _HOLD),
+        EventType("hold.released", "A legal hold is over; what is past its time goes.", _HOLD),
         EventType("link.replaced", "A person's link was replaced; the old one is dead.", _PERSON),
         EventType(
             "emergency.entered",

@@ -13,12 +13,13 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.audit.service import SERVICE
-from app.files import names, service
+from app.files import names, service, stored
 from app.files.inspection.found import Found
 from app.files.kinds import ENDINGS
 from app.files.models import SessionFile
 from app.files.states import State, Step
 from app.files.uploads import parts_of
+from app.holds import service as holds
 from app.storage.models import StoredFile
 
 # How fast the slowest machine may be before another worker believes that this one has died.
@@ -28,7 +29,7 @@ ONE_SECOND = timedelta(seconds=1)
 LEASE = timedelta(minutes=7)
 # A file whose check never ends is given up; one that waits for these is not to blame.
 MOST_ATTEMPTS = 5
-OUTAGES = frozenset({"scanner_unavailable", "storage_unavailable"})
+OUTAGES = frozenset({"scanner_unavailable", "storage_unavailable", "master_key_missing"})
 FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 60.0
 
 
@@ -111,28 +112,33 @@ def accept(
         due_at=None,
     )
     if done:
-        service.destroy_bytes(db, file, parts_only=True, now=now)
+        stored.destroy(db, file, parts_only=True, now=now)
         service.tell(db, file, "file.available", now)
         service.note(db, file, "file.available", SERVICE, now, media_type=found.media_type)
     return done
 
 
-def refuse(db: Session, claimed: Claimed, *, code: str, now: datetime) -> None:
-    """Keep nothing of a file that is not what it should be, but why."""
+def refuse(db: Session, claimed: Claimed, *, code: str, now: datetime) -> bool:
+    """Keep nothing of a file that is not what it should be, but why; False: see `accept`."""
     file = service.lock(db, claimed.file.id)
-    if service.step(db, file.id, Step.REFUSE, reason=code, due_at=None):
-        service.destroy_bytes(db, file, now=now)
+    done = service.step(db, file.id, Step.REFUSE, reason=code, due_at=None)
+    if done:
+        stored.destroy(db, file, now=now)
         service.tell(db, file, "file.refused", now, code=code)
         service.note(db, file, "file.refused", SERVICE, now, code=code)
+    return done
 
 
-def quarantine(db: Session, claimed: Claimed, *, finding: str, now: datetime) -> None:
-    """Keep a file with malware where nobody can get it: encrypted, until it is deleted."""
+def quarantine(db: Session, claimed: Claimed, *, finding: str, now: datetime) -> bool:
+    """Keep a file with malware where nobody can get it: encrypted, until it is deleted. False: see
+    `accept`."""
     file = service.lock(db, claimed.file.id)
     values = {"finding": finding, "reason": "file_infected", "due_at": None}
-    if service.step(db, file.id, Step.QUARANTINE, **values):
+    done = service.step(db, file.id, Step.QUARANTINE, **values)
+    if done:
         service.tell(db, file, "file.quarantined", now)
         service.note(db, file, "file.quarantined", SERVICE, now, finding=finding)
+    return done
 
 
 def give_up(db: Session, *, limit: int, now: datetime) -> int:
@@ -144,7 +150,8 @@ def give_up(db: Session, *, limit: int, now: datetime) -> int:
     for file_id in db.scalars(query.order_by(SessionFile.due_at).limit(limit)).all():
         file = service.lock(db, file_id)
         # Its last byte may have come while others were given up.
-        if file.state == State.UPLOADING and file.due_at is not None and file.due_at <= now:
+        is_due = file.due_at is not None and file.due_at <= now
+        if file.state == State.UPLOADING and is_due and not holds.is_held(db, file.session_id):
             place = {"organisation_id": file.organisation_id, "session_id": file.session_id}
             service.delete(db, **place, file_id=file.id, actor=SERVICE, now=now)
             given_up += 1

@@ -27,7 +27,20 @@ class SessionFile(Base):
         ),
         CheckConstraint("received_bytes BETWEEN 0 AND size_bytes", name="received"),
         Index("ix_session_files_session", "session_id", "created_at", "id"),
+        Index("ix_session_files_jitsi", "session_id", "jitsi_id", unique=True),
         Index("ix_session_files_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index(
+            "ix_session_files_kept",
+            "organisation_id",
+            "created_at",
+            "id",
+            postgresql_where=text("state <> 'deleted'"),
+        ),
+        # For the foreign keys, when a session is forgotten.
+        *(
+            Index(f"ix_session_files_{name}", name, postgresql_where=text(f"{name} IS NOT NULL"))
+            for name in ("author_id", "supersedes_id", "content_id", "preview_id")
+        ),
         # A prescription gives way to one other.
         Index(
             "ix_session_files_superseded_once",
@@ -38,6 +51,8 @@ class SessionFile(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
+    # What Jitsi's client calls it, if it was shared there; unique within the session alone.
+    jitsi_id: Mapped[UUID | None]
     organisation_id: Mapped[UUID] = mapped_column(ForeignKey("teleconference.organisations.id"))
     session_id: Mapped[UUID] = mapped_column(ForeignKey("teleconference.sessions.id"))
     kind: Mapped[str]
@@ -75,6 +90,7 @@ class FilePart(Base):
     """A stretch of a file as it arrived; destroyed once the file was checked."""
 
     __tablename__ = "file_parts"
+    __table_args__ = (Index("ix_file_parts_stored_id", "stored_id"),)
 
     file_id: Mapped[UUID] = mapped_column(
         ForeignKey("teleconference.session_files.id"), primary_key=True
@@ -88,6 +104,7 @@ class FileView(Base):
     """That a person of the session opened a file; each time is in the audit log."""
 
     __tablename__ = "file_views"
+    __table_args__ = (Index("ix_file_views_participant_id", "participant_id"),)
 
     file_id: Mapped[UUID] = mapped_column(
         ForeignKey("teleconference.session_files.id"), primary_key=True

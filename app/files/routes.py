@@ -7,13 +7,14 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from app.audit.service import Actor
-from app.files import downloads, service, showing
+from app.files import announcing, downloads, service, showing, stored
 from app.files.downloads import Address
 from app.files.models import SessionFile
 from app.files.schemas import (
     AddressFor,
     AddressOut,
     AnnouncedOut,
+    FileDeletionOut,
     FileIn,
     FileOut,
     FilePageOut,
@@ -44,7 +45,7 @@ def share_file(
 ) -> dict[str, Any]:
     """Announce a file; `upload_url` of the answer takes its bytes (docs/files.md)."""
     actor = actor_of(caller)
-    file = service.announce(
+    file = announcing.announce(
         db,
         organisation_id=caller.organisation_id,
         session_id=session_id,
@@ -92,6 +93,24 @@ def delete_file(session_id: UUID, file_id: UUID, *, db: Session, caller: Caller)
     place = {"organisation_id": caller.organisation_id, "session_id": session_id}
     file = service.delete(db, **place, file_id=file_id, actor=actor_of(caller), now=now())
     return showing.shown(db, [file])[0]
+
+
+@blp.route(f"{FILE}/deletion", methods=["GET"])
+@transactional
+@requires("files:read")
+@blp.response(200, FileDeletionOut)
+def read_file_deletion(
+    session_id: UUID, file_id: UUID, *, db: Session, caller: Caller
+) -> dict[str, Any]:
+    """Read what shows that a file is gone: when the key of everything that was stored of it was
+    destroyed, and when its bytes were erased from the store."""
+    place = {"organisation_id": caller.organisation_id, "session_id": session_id}
+    file = service.get(db, **place, file_id=file_id)
+    return {
+        "file_id": file.id,
+        "deleted_at": file.deleted_at,
+        "stored_files": stored.traces(db, file),
+    }
 
 
 @blp.route(f"{FILE}/links", methods=["POST"])

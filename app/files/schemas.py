@@ -1,10 +1,11 @@
 """Files as the API takes and gives them. Bytes travel by tus and by short-lived links."""
 
-from marshmallow import fields, validate
+from marshmallow import EXCLUDE, Schema, fields, validate
 
 from app.files.kinds import Kind
 from app.files.names import LONGEST
 from app.files.states import State
+from app.rooms.schemas import RoomSchema, Word
 from app.web.schemas import Count, Flag, In, Moment, Out, PageIn, PageOut, Text
 
 KINDS = [str(kind) for kind in Kind]
@@ -113,3 +114,55 @@ class AddressOut(Out):
 
     url = fields.String(required=True)
     expires_at = Moment(required=True)
+
+
+class JitsiFileIn(Schema):
+    """What Jitsi's client says of a file beside it; the rest of it is not believed."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    file_id = fields.UUID(required=True, data_key="fileId")
+    file_name = fields.String(load_default="", data_key="fileName")
+    file_size = fields.Integer(
+        required=True, strict=True, data_key="fileSize", validate=validate.Range(1, LARGEST)
+    )
+
+
+class RoomFilesIn(RoomSchema):
+    """Prosody's question what there is in a room."""
+
+    room = Word(required=True)
+
+
+class RoomPassIn(RoomSchema):
+    """Prosody's question for a pass, for somebody in a meeting."""
+
+    participant_id = fields.UUID(required=True)
+    link_id = fields.UUID(required=True)
+    meeting = Word(required=True)
+
+
+class StoredTraceOut(Out):
+    """What is left of a stored file."""
+
+    id = fields.UUID(required=True)
+    key_destroyed_at = Moment(
+        required=True,
+        allow_none=True,
+        attribute="destroyed_at",
+        metadata={"description": "null: its key is still there, which must not be."},
+    )
+    erased_at = Moment(
+        required=True,
+        allow_none=True,
+        metadata={"description": "null: the store has not confirmed yet that its bytes are gone."},
+    )
+
+
+class FileDeletionOut(Out):
+    """What shows that a file is gone."""
+
+    file_id = fields.UUID(required=True)
+    deleted_at = Moment(required=True)
+    stored_files = fields.List(fields.Nested(StoredTraceOut), required=True)

@@ -1,137 +1,26 @@
-"""Files of a session: announced, listed, deleted. Their bytes come and go in `app.files.uploads`
-and `app.files.downloads`."""
+"""Files of a session: listed, moved on, deleted. They begin in `app.files.announcing`; their bytes
+come and go in `app.files.uploads` and `app.files.downloads`."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from app.audit import service as audit
 from app.audit.service import Actor
-from app.errors import Conflict, Forbidden, Invalid, NotFound
+from app.errors import Conflict, Forbidden, NotFound
 from app.events import service as events
-from app.files import names, prescriptions, sight, states
-from app.files.kinds import MIB, RULES, Kind
-from app.files.models import FilePart, SessionFile
+from app.files import in_room, sight, states, stored
+from app.files.kinds import RULES, Kind
+from app.files.models import SessionFile
 from app.files.states import State, Step
-from app.ids import new_id
+from app.holds import service as holds
 from app.participants.permissions import Permission
 from app.participants.seats import Seat
 from app.sessions import service as sessions
-from app.storage import service as storage
-
-# An upload that nobody goes on with is given up after this.
-UPLOAD_WITHIN = timedelta(hours=24)
-# Of one session. What was refused or deleted lies nowhere and does not count.
-MOST_FILES = 200
-MOST_BYTES = 8 * 1024 * MIB
-NOWHERE = (State.REFUSED, State.DELETED)
-
-
-def announce(
-    db: Session,
-    *,
-    organisation_id: UUID,
-    session_id: UUID,
-    actor: Actor,
-    now: datetime,
-    kind: str,
-    name: str,
-    size_bytes: int,
-    author_id: UUID | None = None,
-    supersedes_id: UUID | None = None,
-) -> SessionFile:
-    """Make the row of a file whose bytes come next.
-
-    Raises:
-        NotFound: no such session, author, or prescription to supersede.
-        Conflict: the session is over or full, or the prescription has a successor already.
-        Invalid: the file is too large for its kind, or a prescription without an author.
-        Forbidden: the author may not prescribe.
-    """
-    session = sessions.lock(db, organisation_id=organisation_id, session_id=session_id)
-    sessions.require_open(session)
-    require_size(Kind(kind), size_bytes)
-    require_room(db, session_id, size_bytes)
-    prescriptions.require_author(db, session, kind=kind, author_id=author_id)
-    if supersedes_id is not None:
-        prescriptions.require_successible(db, session, kind=kind, earlier_id=supersedes_id)
-    file = SessionFile(
-        id=new_id(),
-        organisation_id=organisation_id,
-        session_id=session_id,
-        kind=kind,
-        state=State.UPLOADING,
-        name=names.clean(name),
-        size_bytes=size_bytes,
-        shared_by_kind=actor.kind,
-        shared_by=actor.id or "",
-        author_id=author_id,
-        supersedes_id=supersedes_id,
-        due_at=now + UPLOAD_WITHIN,
-        created_at=now,
-        received_bytes=0,
-        attempts=0,
-    )
-    db.add(file)
-    db.flush()
-    note(db, file, "file.announced", actor, now, kind=kind, size_bytes=size_bytes)
-    return file
-
-
-def announce_from_seat(db: Session, seat: Seat, *, now: datetime, **wanted: Any) -> SessionFile:
-    """Do the same for the person behind a link, who is the author of their own prescriptions.
-
-    Raises:
-        Forbidden: their part in the session does not allow it; else see `announce`.
-    """
-    if RULES[Kind(wanted["kind"])].shared_by not in seat.permissions:
-        raise Forbidden("Your part in this session does not allow it.", code="not_permitted")
-    author_id = seat.participant_id if wanted["kind"] == Kind.PRESCRIPTION else None
-    return announce(
-        db,
-        organisation_id=seat.organisation_id,
-        session_id=seat.session_id,
-        actor=Actor("participant", str(seat.participant_id)),
-        author_id=author_id,
-        now=now,
-        **wanted,
-    )
-
-
-def require_size(kind: Kind, size_bytes: int) -> None:
-    """Refuse what is too large.
-
-    Raises:
-        Invalid: there is more of it than this kind may have.
-    """
-    most = RULES[kind].most_bytes
-    if size_bytes > most:
-        raise Invalid(
-            f"A file of kind {kind} has at most {most} bytes.",
-            code="file_too_large",
-            field="size_bytes",
-        )
-
-
-def require_room(db: Session, session_id: UUID, size_bytes: int) -> None:
-    """Refuse one file more than a session may have. The session is locked.
-
-    Raises:
-        Conflict: there are as many as may be, or as much of them.
-    """
-    there = select(func.count(), func.coalesce(func.sum(SessionFile.size_bytes), 0)).where(
-        SessionFile.session_id == session_id, SessionFile.state.not_in(NOWHERE)
-    )
-    number, total = db.execute(there).one()
-    if number >= MOST_FILES or total + size_bytes > MOST_BYTES:
-        raise Conflict(
-            f"A session has at most {MOST_FILES} files and {MOST_BYTES} bytes of them.",
-            code="files_full",
-        )
 
 
 def get(db: Session, *, organisation_id: UUID, session_id: UUID, file_id: UUID) -> SessionFile:
@@ -189,18 +78,24 @@ def delete(
     A second time changes nothing.
 
     Raises:
-        NotFound: there is no such file.
+        NotFound, Conflict: there is no such file, or there is a legal hold on the session.
     """
     place = {"organisation_id": organisation_id, "session_id": session_id}
     sessions.lock(db, **place)
     file = get(db, **place, file_id=file_id)
     if file.state != State.DELETED:
-        step(db, file.id, Step.DELETE, name="", deleted_at=now, due_at=None)
-        destroy_bytes(db, file, now=now)
-        tell(db, file, "file.deleted", now)
-        note(db, file, "file.deleted", actor, now)
-        db.refresh(file)
+        holds.require_free(db, session_id)
+        end(db, file, actor=actor, now=now)
     return file
+
+
+def end(db: Session, file: SessionFile, *, actor: Actor, now: datetime, **why: Any) -> None:
+    """Destroy a file that is not held, in a locked session; the audit entry says `why`, too."""
+    step(db, file.id, Step.DELETE, name="", deleted_at=now, due_at=None)
+    stored.destroy(db, file, now=now)
+    tell(db, file, "file.deleted", now)
+    note(db, file, "file.deleted", actor, now, **why)
+    db.refresh(file)
 
 
 def delete_from_seat(db: Session, seat: Seat, *, file_id: UUID, now: datetime) -> SessionFile:
@@ -208,9 +103,8 @@ def delete_from_seat(db: Session, seat: Seat, *, file_id: UUID, now: datetime) -
     prescription that is there stays: it can only be superseded.
 
     Raises:
-        NotFound: there is no such file for them.
-        Forbidden: it is somebody else's.
-        Conflict: it is a prescription.
+        NotFound, Forbidden: there is no such file for them, or it is somebody else's.
+        Conflict: it is a prescription, or there is a legal hold on the session.
     """
     place = {"organisation_id": seat.organisation_id, "session_id": seat.session_id}
     sessions.lock(db, **place)
@@ -245,22 +139,13 @@ def step(db: Session, file_id: UUID, way: Step, *conditions: Any, **values: Any)
     return changed.one_or_none() is not None
 
 
-def destroy_bytes(
-    db: Session, file: SessionFile, *, now: datetime, parts_only: bool = False
-) -> None:
-    """Destroy the keys of a file's parts and, unless told otherwise, of content and preview."""
-    parts = select(FilePart.stored_id).where(FilePart.file_id == file.id)
-    ids = list(db.scalars(parts))
-    if not parts_only:
-        ids += [one for one in (file.content_id, file.preview_id) if one is not None]
-    for stored_id in ids:
-        storage.destroy(db, stored_id, now=now)
-
-
 def tell(db: Session, file: SessionFile, type_: str, now: datetime, **more: Any) -> None:
-    """Append an event about a file. Its name is nobody's business outside."""
+    """Append an event about a file, and have Jitsi's list in the room follow it. Its name is
+    nobody's business outside."""
     data = {"file_id": str(file.id), "file_kind": file.kind, **more}
     events.append(db, type_, session_id=file.session_id, data=data, now=now)
+    if type_ in in_room.CHANGES:
+        in_room.show(db, file.session_id, now=now)
 
 
 def note(

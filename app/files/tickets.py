@@ -12,9 +12,10 @@ from uuid import UUID
 import jwt
 
 from app.audit.service import Actor
+from app.claims import read as claims_in
+from app.claims import signed
 from app.errors import Gone, NotFound
 
-ALGORITHM = "HS256"
 ISSUER = "teleconsult-files"
 UPLOAD, CONTENT, PREVIEW = "upload", "content", "preview"
 ACTS = {UPLOAD: "file.uploaded", CONTENT: "file.downloaded", PREVIEW: "file.previewed"}
@@ -45,14 +46,13 @@ def issue(ticket: Ticket, *, secret: bytes, now: datetime) -> tuple[str, datetim
     """Return the ticket as text for an address, and when it expires."""
     expires_at = now + LIVES[ticket.purpose]
     claims = {
-        "iss": ISSUER,
         "for": ticket.purpose,
         "org": str(ticket.organisation_id),
         "sub": str(ticket.file_id),
         "as": [ticket.actor.kind, ticket.actor.id],
         "exp": expires_at,
     }
-    return jwt.encode(claims, secret, algorithm=ALGORITHM), expires_at
+    return signed(claims, issuer=ISSUER, secret=secret), expires_at
 
 
 def read(text: str, *, secrets: Sequence[bytes], purposes: Sequence[str]) -> Ticket:
@@ -62,18 +62,17 @@ def read(text: str, *, secrets: Sequence[bytes], purposes: Sequence[str]) -> Tic
         Gone: it has expired; ask for a new one.
         NotFound: it is none of ours, or is for something else.
     """
-    for secret in secrets:
-        try:
-            claims = jwt.decode(
-                text, secret, algorithms=[ALGORITHM], issuer=ISSUER, options={"require": CLAIMS}
-            )
-        except jwt.ExpiredSignatureError as error:
-            raise Gone("This address has expired; ask for a new one.", code="ticket_expired") from (
-                error
-            )
-        except jwt.InvalidTokenError:
-            continue
-        if claims["for"] in purposes:
-            actor = Actor(*claims["as"])
-            return Ticket(claims["for"], UUID(claims["org"]), UUID(claims["sub"]), actor)
-    raise NotFound("There is nothing at this address.", code="ticket_unknown")
+    try:
+        claims = claims_in(text, issuer=ISSUER, secrets=secrets, required=CLAIMS)
+    except jwt.ExpiredSignatureError as error:
+        raise Gone("This address has expired; ask for a new one.", code="ticket_expired") from error
+    except jwt.InvalidTokenError as error:
+        raise _nothing() from error
+    if claims["for"] not in purposes:
+        raise _nothing()
+    actor = Actor(*claims["as"])
+    return Ticket(claims["for"], UUID(claims["org"]), UUID(claims["sub"]), actor)
+
+
+def _nothing() -> NotFound:
+    return NotFound("There is nothing at this address.", code="ticket_unknown")

@@ -1,32 +1,29 @@
 """`/uploads/…` and `/downloads/…`: bytes, for whoever has a ticket. Not of the JSON API: the first
 speaks tus 1.0.0 (https://tus.io/protocols/resumable-upload), the second plain HTTP with ranges."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from flask import Blueprint, Response, request
-from werkzeug.datastructures import Headers
 
 from app.audit.service import Entry
-from app.errors import Forbidden, Invalid, NotFound
+from app.errors import Forbidden, NotFound
 from app.files import downloads, tickets
 from app.files.downloads import Opened
 from app.files.kinds import RULES
 from app.files.service import person_of
 from app.files.tickets import CONTENT, PREVIEW, UPLOAD, Ticket
+from app.files.turns import sending
 from app.files.uploads import Upload
+from app.web import tus
 from app.web.auth import now
+from app.web.outgoing import watched
 from app.web.refusals import note_refusal
 from app.web.services import current_services
 from app.web.streaming import body_reader, send, takes_stream
 
 blp = Blueprint("transfers", __name__)
 
-TUS = "1.0.0"
-OFFSET_STREAM = "application/offset+octet-stream"
-OFFSET = re.compile(r"[0-9]{1,18}")
 LARGEST = max(rule.most_bytes for rule in RULES.values())
 # What people share is never a page of ours: no script, no frame, no guess at its type.
 AS_A_FILE = {
@@ -41,7 +38,7 @@ AS_A_FILE = {
 @blp.route("/uploads/<ticket>", methods=["OPTIONS"])
 def upload_options(ticket: str) -> Response:
     """Say which tus is spoken here."""
-    return _tus(204, **{"Tus-Version": TUS, "Tus-Max-Size": str(LARGEST)})
+    return tus.answer(204, **{"Tus-Version": tus.VERSION, "Tus-Max-Size": str(LARGEST)})
 
 
 @blp.route("/uploads/<ticket>", methods=["HEAD"])
@@ -50,24 +47,21 @@ def upload_progress(ticket: str) -> Response:
     found = _ticket(ticket, UPLOAD)
     with _noting_refusal(found):
         received, size = _upload(found).progress()
-    return _tus(200, **{"Upload-Offset": str(received), "Upload-Length": str(size)})
+    return tus.answer(200, **{"Upload-Offset": str(received), "Upload-Length": str(size)})
 
 
 @blp.route("/uploads/<ticket>", methods=["PATCH"])
-@takes_stream
+@takes_stream()
 def upload_bytes(ticket: str) -> Response:
     """Take bytes from where the file ends."""
-    if request.mimetype != OFFSET_STREAM:
-        raise Invalid(f"Send bytes as {OFFSET_STREAM}.", code="upload_type", field="Content-Type")
-    offset = request.headers.get("Upload-Offset", "")
-    if not OFFSET.fullmatch(offset):
-        raise Invalid("Say where the bytes belong.", code="upload_offset", field="Upload-Offset")
+    offset = tus.sent_offset()
     found = _ticket(ticket, UPLOAD)
-    with _noting_refusal(found):
+    turns = current_services().turns
+    with _noting_refusal(found), sending(turns, found.file_id, body_reader()) as read:
         received = _upload(found).append(
-            body_reader(), offset=int(offset), length=request.content_length, now=now()
+            read, offset=offset, length=request.content_length, now=now()
         )
-    return _tus(204, **{"Upload-Offset": str(received)})
+    return tus.answer(204, **{"Upload-Offset": str(received)})
 
 
 @blp.route("/downloads/<ticket>", methods=["GET"])
@@ -93,10 +87,20 @@ def download(ticket: str) -> Response:
 
 
 def _sent(found: Ticket, opened: Opened, *, start: int, length: int) -> Response:
-    """Return an answer with bytes of a file, and note who gets them: once there are some."""
+    """Return an answer with bytes of a file, for as long as it may be read, and note who gets them:
+    once there are some."""
     services = current_services()
+
+    def look_again() -> None:
+        with services.database.begin(found.organisation_id) as db:
+            downloads.open_ticket(db, found)
+
     response = send(
-        lambda: services.storage.read(opened.stored, start=start, length=length), **AS_A_FILE
+        lambda: watched(
+            services.storage.read(opened.stored, start=start, length=length), look_again
+        ),
+        holder=f"{found.actor.kind}:{found.actor.id}",
+        **AS_A_FILE,
     )
     try:
         asked = request.headers.get("Range", "")[:100]
@@ -149,8 +153,3 @@ def _ticket(text: str, *purposes: str) -> Ticket:
         raise NotFound("There is nothing at this address.", code="ticket_unknown")
     secrets = current_services().settings.api_token_secret
     return tickets.read(text, secrets=secrets, purposes=purposes)
-
-
-def _tus(status: int, **headers: Any) -> Response:
-    kept = Headers({"Tus-Resumable": TUS, "Cache-Control": "no-store", **headers})
-    return Response(status=status, headers=kept)

@@ -42,6 +42,7 @@ class Secrets:
     master_key: str = field(default_factory=_urlsafe_key, repr=False)
     api_token: str = field(default_factory=_key, repr=False)
     room_events: str = field(default_factory=_key, repr=False)
+    recording_files: str = field(default_factory=_key, repr=False)
 
     @classmethod
     def of(cls, data_dir: Path) -> Secrets:

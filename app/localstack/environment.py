@@ -80,6 +80,7 @@ def _keys(secrets: Secrets) -> dict[str, str]:
         "MASTER_KEYS": secrets.master_key,
         "API_TOKEN_SECRET": secrets.api_token,
         "ROOM_EVENTS_SECRET": secrets.room_events,
+        "RECORDER_SECRET": secrets.recording_files,
     }
 
 

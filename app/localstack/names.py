@@ -11,6 +11,7 @@ FOCUS_USER = f"{FOCUS_NICK}@{FOCUS}"
 LOBBY = f"lobby.{DOMAIN}"
 GATEWAY = f"gateway.{DOMAIN}"
 AV_MODERATION = f"avmoderation.{DOMAIN}"
+FILE_SHARING = f"filesharing.{DOMAIN}"
 RECORDER_DOMAIN = f"recorder.{DOMAIN}"
 
 TOKEN_ISSUER = "teleconsult"

@@ -31,6 +31,7 @@ class ProsodyOptions:
         "teleconsult_gate",
         "teleconsult_guard",
         "teleconsult_avmoderation",
+        "teleconsult_files",
     )
     muc_modules: tuple[str, ...] = (
         "teleconsult_room",
@@ -39,6 +40,8 @@ class ProsodyOptions:
         "teleconsult_avmoderation",
         "teleconsult_waiting",
         "teleconsult_recording",
+        "teleconsult_files",
+        "teleconsult_meeting",
     )
     log_level: str = "info"
     extra: Mapping[str, Value] = field(default_factory=dict)
@@ -122,6 +125,8 @@ class Prosody(Part):
         with_stand_in = "teleconsult_avmoderation" in self.settings.host_modules
         if self.settings.with_our_modules and with_stand_in:
             sections.append(f'Component "{names.AV_MODERATION}" "teleconsult_avmoderation"')
+        if self.settings.with_our_modules and "teleconsult_files" in self.settings.host_modules:
+            sections.append(f'Component "{names.FILE_SHARING}" "teleconsult_files"')
         return "\n".join(sections)
 
     def _global_options(self) -> dict[str, Value]:
@@ -180,6 +185,7 @@ class Prosody(Part):
             "teleconsult_lobby": names.LOBBY,
             "teleconsult_hidden_domain": names.RECORDER_DOMAIN,
             "teleconsult_av_moderation": names.AV_MODERATION,
+            "teleconsult_file_sharing": names.FILE_SHARING,
         }
 
     def _host_options(self) -> dict[str, Value]:

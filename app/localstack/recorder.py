@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import re
 import secrets
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,11 +35,13 @@ FEATURES = "{http://jabber.org/protocol/disco#info}features"
 FEATURE = "{http://jabber.org/protocol/disco#info}feature"
 # A test picture and a tone in real time, until it is told to end.
 FFMPEG = (
-    "ffmpeg", "-loglevel", "error", "-re",
+    "ffmpeg", "-loglevel", "error", "-progress", "pipe:1", "-stats_period", "0.1", "-re",
     "-f", "lavfi", "-i", "testsrc=size=320x180:rate=5",
     "-f", "lavfi", "-i", "sine=frequency=440",
     "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac",
 )  # fmt: skip
+
+SWEEP_EVERY_S = 5
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +56,7 @@ class Work:
     folder: Path
     metadata: dict[str, Any]
     encoder: asyncio.subprocess.Process | None = None
+    progress: asyncio.Task[None] | None = None
 
 
 class Recorder(Component):
@@ -68,6 +73,8 @@ class Recorder(Component):
         # While this file is there, starting fails as with a browser that does not come up.
         self._broken_file = Path(values["broken_file"])
         self._finalize: str = values["finalize"]
+        self._finalize_settings: dict[str, str] = values["finalize_settings"]
+        self._sweeping: asyncio.Task[None] | None = None
         self._control = f"jibri@{names.RECORDER_DOMAIN}/{secrets.token_hex(4)}"
         self._work: Work | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -82,6 +89,8 @@ class Recorder(Component):
         """Be gone as a recorder is whose machine was switched off: the server says goodbye for it,
         nothing is finished, and the script does not run."""
         work, self._work = self._work, None
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         if work is not None:
             self._leave(work)
         self.make_presence(
@@ -94,8 +103,10 @@ class Recorder(Component):
         await super().end()
 
     def when_connected(self) -> None:
-        """Show that there is a recorder."""
+        """Show that there is a recorder, and look for what an earlier one left."""
         self._show_status("idle", enters=True)
+        if self._sweeping is None and self._finalize:
+            self._sweeping = self.loop.create_task(self._sweep())
 
     def when_lost(self) -> None:
         """A recorder without its server ends what it records."""
@@ -167,10 +178,24 @@ class Recorder(Component):
         work.folder.mkdir(parents=True, exist_ok=True)
         name = f"{JID(work.room).node}_{utc_now():%Y-%m-%d-%H-%M-%S}.mp4"
         work.encoder = await asyncio.create_subprocess_exec(
-            *FFMPEG, str(work.folder / name), stdin=asyncio.subprocess.PIPE
+            *FFMPEG,
+            str(work.folder / name),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
         )
         log.info("recording %s", work.session_id)
-        self._tell(work, "on")
+        work.progress = self.loop.create_task(self._follow(work, work.encoder))
+
+    async def _follow(self, work: Work, encoder: asyncio.subprocess.Process) -> None:
+        """Say that it records once there is a picture, and read what the encoder says to its
+        end."""
+        assert encoder.stdout is not None
+        is_told = False
+        async for line in encoder.stdout:
+            name, _, value = line.decode().strip().partition("=")
+            if name == "frame" and value != "0" and not is_told and self._work is work:
+                is_told = True
+                self._tell(work, "on")
 
     async def _finish(self, failure: str | None) -> None:
         work, self._work = self._work, None
@@ -179,7 +204,7 @@ class Recorder(Component):
         self._leave(work)
         self._tell(work, "off", failure)
         if work.encoder is not None:
-            await work.encoder.communicate(b"q")
+            await end_encoder(work)
             await self._hand_over(work)
         self._show_status("idle")
 
@@ -198,8 +223,23 @@ class Recorder(Component):
         (work.folder / "metadata.json").write_text(json.dumps(facts))
         log.info("recorded %s", work.session_id)
         if self._finalize:
-            script = await asyncio.create_subprocess_exec(self._finalize, str(work.folder))
-            log.info("finalize script ended with %s", await script.wait())
+            log.info("finalize script ended with %s", await self._run(str(work.folder)))
+
+    async def _sweep(self) -> None:
+        """Do what `finalize --watch` does beside a real recorder."""
+        while True:
+            await self._run("--sweep")
+            await asyncio.sleep(SWEEP_EVERY_S)
+
+    async def _run(self, word: str) -> int:
+        script = await asyncio.create_subprocess_exec(
+            self._finalize, word, env={**os.environ, **self._finalize_settings}
+        )
+        try:
+            return await script.wait()
+        finally:
+            if script.returncode is None:
+                script.kill()
 
     def _tell(self, work: Work, status: str, failure: str | None = None) -> None:
         iq = self.make_iq_set(ito=f"{names.FOCUS_USER}/{names.FOCUS_NICK}", ifrom=self._control)
@@ -209,6 +249,19 @@ class Recorder(Component):
             child.set("should_retry", "true")
         iq.append(child)
         self.send_raw(str(iq))
+
+
+async def end_encoder(work: Work) -> None:
+    """Have the encoder finish its file."""
+    encoder, progress = work.encoder, work.progress
+    if encoder is None or encoder.stdin is None or progress is None:
+        return
+    with suppress(ConnectionError):  # it has ended by itself
+        encoder.stdin.write(b"q")
+        await encoder.stdin.drain()
+        encoder.stdin.close()
+    await progress
+    await encoder.wait()
 
 
 async def begin(values: dict[str, Any]) -> None:

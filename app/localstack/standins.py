@@ -47,13 +47,26 @@ class Focus(Part):
         return self._connected.exists()
 
 
+# The very script that Jibri runs.
+FINALIZE_SCRIPT = Path(__file__).resolve().parents[2] / "jitsi-config" / "jibri" / "finalize"
+# Nobody wants to wait for minutes here.
+QUIET_S = 5
+
+
 class Recorder(Part):
     """The stand-in for Jibri (app/localstack/recorder.py)."""
 
     name = "recorder"
 
     def __init__(
-        self, folder: Path, *, component_port: int, secret: str, finalize: Path | None = None
+        self,
+        folder: Path,
+        *,
+        component_port: int,
+        secret: str,
+        finalize: Path,
+        hands_over_to: str,
+        files_secret: str,
     ) -> None:
         super().__init__(folder)
         self._connected = folder / "connected"
@@ -67,7 +80,13 @@ class Recorder(Part):
             "connected_file": str(self._connected),
             "broken_file": str(self.broken),
             "recordings": str(self.recordings),
-            "finalize": str(finalize or ""),
+            "finalize": str(finalize),
+            "finalize_settings": {
+                "TELECONSULT_API_URL": hands_over_to,
+                "TELECONSULT_RECORDER_SECRET": files_secret,
+                "TELECONSULT_RECORDINGS": str(self.recordings),
+                "TELECONSULT_QUIET_S": str(QUIET_S),
+            },
         }
 
     def prepare(self) -> None:

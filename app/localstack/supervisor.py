@@ -22,7 +22,7 @@ from app.localstack.process import Part
 from app.localstack.prosody import Prosody, ProsodyOptions, ProsodyPorts
 from app.localstack.redis import Redis
 from app.localstack.services import Api, Service, Stream, run_command
-from app.localstack.standins import Focus, Mail, OidcProvider, Recorder
+from app.localstack.standins import FINALIZE_SCRIPT, Focus, Mail, OidcProvider, Recorder
 
 __all__ = ["BACKING", "DEMONSTRATION", "SERVICES", "AlreadyRunning", "LocalStack"]
 
@@ -65,7 +65,7 @@ class LocalStack:
         prefer: ports to try first, by name (`PORT_NAMES`); a taken one is replaced by a free one.
         durable: False trades safety against power loss for speed, for tests.
         env: settings that differ from `service_environment`.
-        finalize: what the recorder runs on each recording's folder, as Jibri its finalize script.
+        finalize: what the recorder runs on each recording's folder.
         report: called with one line per step.
     """
 
@@ -78,7 +78,7 @@ class LocalStack:
         durable: bool = True,
         env: Mapping[str, str] | None = None,
         prosody: ProsodyOptions | None = None,
-        finalize: Path | None = None,
+        finalize: Path = FINALIZE_SCRIPT,
         report: Report = lambda line: None,
     ) -> None:
         every = (*BACKING, *DEMONSTRATION, *SERVICES)
@@ -249,7 +249,7 @@ class LocalStack:
         return chosen
 
     def _make_parts(
-        self, prosody: ProsodyOptions | None, *, durable: bool, finalize: Path | None
+        self, prosody: ProsodyOptions | None, *, durable: bool, finalize: Path
     ) -> dict[str, Part]:
         ports, secrets, folder = self.ports, self.secrets, self.data_dir
         component = ports["prosody_component"]
@@ -272,6 +272,8 @@ class LocalStack:
                 component_port=component,
                 secret=secrets.recorder,
                 finalize=finalize,
+                hands_over_to=self.api_url,
+                files_secret=secrets.recording_files,
             ),
         ]
         return {part.name: part for part in parts}

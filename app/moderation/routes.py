@@ -214,7 +214,17 @@ def carry_out(order: RoomOrder) -> AfterCommit:
     """
 
     def finish(response: Response) -> Response:
-        if commands.carry_out(current_services(), order, now=now()):
+        return carry_out_now(order)(response)
+
+    return finish
+
+
+def carry_out_now(order: RoomOrder) -> AfterCommit:
+    """The same for what is stored already: the room is told while the answer is put together."""
+    given = commands.give(current_services(), order)
+
+    def finish(response: Response) -> Response:
+        if given.confirm(current_services(), now=now()):
             response.status_code = 200
         return response
 
@@ -244,5 +254,5 @@ def _remove(
         ban_s=ban_s,
     )
     participant, order = removal.made_at_once(db, current_services().database)
-    after_commit(carry_out(order))
+    after_commit(carry_out_now(order))
     return with_etag(participant, 202)

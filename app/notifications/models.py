@@ -23,6 +23,7 @@ class Notification(Base):
             "next_attempt_at",
             postgresql_where=text("state = 'pending'"),
         ),
+        Index("ix_notifications_event_id", "event_id"),
         Index("ix_notifications_page", "session_id", "created_at", "id"),
     )
 

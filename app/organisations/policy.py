@@ -1,4 +1,5 @@
-"""What an organisation decides about its visits: when doors open, what is late, when rooms end.
+"""What an organisation decides about its visits: when doors open, what is late, when rooms end,
+and how long things are kept.
 
 Stored is only what differs from the defaults, under the names of the fields; `visit_types` holds
 what differs again for one kind of visit.
@@ -29,6 +30,13 @@ class Policy:
     waiting_room: bool = True
     # Whether a recording stops for a newcomer who has not agreed, instead of keeping them out.
     recording_yields: bool = False
+    # How long things are kept after the session is over, in days; why: docs/retention.md.
+    keep_recordings_days: int = 90
+    keep_files_days: int = 90
+    # How people are reached, and the news of the session.
+    keep_contacts_days: int = 30
+    # Who took part, when, and what they agreed to; never shorter than any of the above.
+    keep_records_days: int = 2557
     # Before the planned start.
     reminders_s: tuple[int, ...] = (86400, 3600)
     # No message that can wait is sent in these hours of this zone.
@@ -52,6 +60,17 @@ class Policy:
 
 NAMES = frozenset(field.name for field in fields(Policy))
 DEFAULT = Policy()
+
+
+def shortens(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Tell whether for some kind of visit anything is kept for less time than before."""
+    kinds = {None, *before.get(VISIT_TYPES, {}), *after.get(VISIT_TYPES, {})}
+    return any(
+        getattr(Policy.of(after, kind), name) < getattr(Policy.of(before, kind), name)
+        for kind in kinds
+        for name in NAMES
+        if name.startswith("keep_")
+    )
 
 
 def merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,12 +33,14 @@ def read_organisation(*, db: Session, caller: Caller) -> Any:
 @blp.arguments(OrganisationPatch)
 @blp.response(200, OrganisationOut)
 def change_organisation(body: dict[str, Any], *, db: Session, caller: Caller, version: int) -> Any:
-    """Change name, language or policy. Running sessions follow within five minutes."""
+    """Change name, language or policy. Running sessions follow within five minutes. To keep
+    anything for less time than before needs `recordings:delete`, too."""
     changed = policy_service.change(
         db,
         organisation_id=caller.organisation_id,
         version=version,
         values=body,
+        may_shorten="recordings:delete" in caller.scopes,
         actor=actor_of(caller),
         now=now(),
     )

@@ -10,6 +10,7 @@ from app.web.schemas import Count, Flag, In, Out, Text, Whole
 LOCALES = ("en", "de", "fr")
 HOUR_S, DAY_S = 3600, 86_400
 LONGEST_REMINDER_S = 30 * DAY_S
+MOST_DAYS = 36_500
 MOST_VISIT_TYPES = 50
 VISIT_TYPE = Whole(r"^[a-z][a-z0-9_-]{0,31}$", error="Small letters, digits, - and _, up to 32.")
 CLOCK_TIME = Whole(r"^([01][0-9]|2[0-3]):[0-5][0-9]$", error="A time of day: 21:00.")
@@ -19,6 +20,11 @@ NULL = {"description": "null returns to the default."}
 def seconds(longest: int) -> Count:
     """Return a field of whole seconds."""
     return Count(allow_none=True, validate=validate.Range(0, longest), metadata=NULL)
+
+
+def days(shortest: int) -> Count:
+    """Return a field of whole days after the end of the session."""
+    return Count(allow_none=True, validate=validate.Range(shortest, MOST_DAYS), metadata=NULL)
 
 
 def known_zone(name: str) -> None:
@@ -48,6 +54,10 @@ class VisitPolicyIn(In):
             " keeping them out until they have."
         },
     )
+    keep_recordings_days = days(1)
+    keep_files_days = days(1)
+    keep_contacts_days = days(1)
+    keep_records_days = days(30)
     reminders_s = fields.List(
         Count(validate=validate.Range(60, LONGEST_REMINDER_S)),
         allow_none=True,
@@ -95,6 +105,10 @@ class VisitPolicyOut(Out):
     end_forgotten_after_s = fields.Integer()
     waiting_room = fields.Boolean()
     recording_yields = fields.Boolean()
+    keep_recordings_days = fields.Integer()
+    keep_files_days = fields.Integer()
+    keep_contacts_days = fields.Integer()
+    keep_records_days = fields.Integer()
     reminders_s = fields.List(fields.Integer())
 
 
@@ -111,6 +125,10 @@ class PolicyOut(Out):
     end_forgotten_after_s = fields.Integer(required=True)
     waiting_room = fields.Boolean(required=True)
     recording_yields = fields.Boolean(required=True)
+    keep_recordings_days = fields.Integer(required=True)
+    keep_files_days = fields.Integer(required=True)
+    keep_contacts_days = fields.Integer(required=True)
+    keep_records_days = fields.Integer(required=True)
     reminders_s = fields.List(fields.Integer(), required=True)
     quiet_from = fields.String(required=True)
     quiet_to = fields.String(required=True)

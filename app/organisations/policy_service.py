@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from app.audit import service as audit
 from app.audit.service import Actor
-from app.errors import NotFound, Stale
+from app.errors import Forbidden, NotFound, Stale
 from app.organisations.models import Organisation
-from app.organisations.policy import VISIT_TYPES, Policy, merged
+from app.organisations.policy import VISIT_TYPES, Policy, merged, shortens
 
 
 def get(db: Session, *, organisation_id: UUID, lock: bool = False) -> Organisation:
@@ -42,13 +42,18 @@ def change(
     organisation_id: UUID,
     version: int | None,
     values: Mapping[str, Any],
+    may_shorten: bool,
     actor: Actor,
     now: datetime,
 ) -> Organisation:
     """Change name, language or policy, if `version` is still the newest; None takes any.
 
+    Args:
+        may_shorten: whether anything may be kept for less time than before, which deletes.
+
     Raises:
         NotFound, Stale: see there.
+        Forbidden: it would be kept for less time, and may not.
     """
     organisation = get(db, organisation_id=organisation_id, lock=True)
     if version is not None and organisation.version != version:
@@ -59,7 +64,13 @@ def change(
     policy = rest.pop("policy", {})
     for name, value in rest.items():
         setattr(organisation, name, value)
-    organisation.settings = merged(organisation.settings, policy)
+    settings = merged(organisation.settings, policy)
+    if not may_shorten and shortens(organisation.settings, settings):
+        raise Forbidden(
+            "Who keeps things for less time deletes them: that needs the scope recordings:delete.",
+            code="scope_missing",
+        )
+    organisation.settings = settings
     organisation.version += 1
     db.flush()
     audit.record(

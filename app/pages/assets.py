@@ -23,7 +23,7 @@ VENDOR = {
     ),
 }
 # Modules that not every visit runs.
-LATER = ("js/meeting-", "js/old-", "js/panel", "js/dialog", "js/clinic", "js/files")
+LATER = ("js/meeting-", "js/old-", "js/panel", "js/dialog", "js/clinic", "js/files", "js/playback")
 FOR_EVER = "public, max-age=31536000, immutable"
 ASK_AGAIN = "public, no-cache"
 

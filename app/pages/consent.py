@@ -31,10 +31,9 @@ CONSENTS = "/j/<string:code>/consents"
 @blp.response(200, QuestionOut)
 def consent_question(query: dict[str, Any], *, db: Session, seat: Seat) -> dict[str, Any]:
     """Read the text a person is asked with. That it is shown to them is written down."""
-    standing, text, order = service.ask(
+    standing, text = service.ask(
         db, participant_id=seat.participant_id, purpose=RECORDING, **done_by(seat), **query
     )
-    tell_room(order)
     return {
         "purpose": text.purpose,
         "state": standing.state,

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.moderation import calls, service
-from app.moderation.routes import ROOM_TOLD, ROOM_WILL_BE_TOLD, carry_out
+from app.moderation.routes import ROOM_TOLD, ROOM_WILL_BE_TOLD, carry_out, carry_out_now
 from app.moderation.schemas import AvModerationIn, MessageIn, MessageOut, MuteAllIn
 from app.pages.behind_link import done_by, from_our_page, seated
 from app.pages.control_schemas import (
@@ -109,7 +109,8 @@ def remove(body: dict[str, Any], *, db: Session, seat: Seat) -> Any:
     """Remove a person, for good or for a time."""
     removal = Removal(reason=service.REMOVED, **done_by(seat), **body)
     _, order = removal.made_at_once(db, current_services().database)
-    return _done(seat, order)
+    after_commit(carry_out_now(order))
+    return _shown(seat)
 
 
 @blp.route(f"{CONTROLS}/moderator", methods=["POST"])
@@ -165,4 +166,8 @@ def end(body: dict[str, Any], *, db: Session, seat: Seat) -> Any:
 
 def _done(seat: Seat, order: RoomOrder) -> tuple[dict[str, Any], int]:
     after_commit(carry_out(order))
+    return _shown(seat)
+
+
+def _shown(seat: Seat) -> tuple[dict[str, Any], int]:
     return {"session_id": seat.session_id}, 202

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.files import downloads, service, showing, sight
+from app.files import announcing, downloads, service, showing, sight
 from app.files.downloads import Address
 from app.files.kinds import RULES
 from app.files.models import SessionFile
@@ -47,7 +47,7 @@ def files(*, db: Session, seat: Seat) -> dict[str, Any]:
 @blp.response(201, AnnouncedOut)
 def share(body: dict[str, Any], *, db: Session, seat: Seat) -> dict[str, Any]:
     """Announce a file of the person behind a link."""
-    file = service.announce_from_seat(db, seat, now=now(), **body)
+    file = announcing.announce_from_seat(db, seat, now=now(), **body)
     return showing.with_upload(
         db, file, actor=actor_in(seat), settings=current_services().settings, now=now()
     )

@@ -1,23 +1,28 @@
 """The HTML page behind a personal link, its files, and calm pages for what can go wrong."""
 
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 from flask import Blueprint, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from app import clock
-from app.errors import DomainError
+from app.errors import Conflict, DomainError, Forbidden, Gone, NotFound, Unavailable
 from app.observability import place_of
 from app.pages import assets
-from app.pages.languages import LANGUAGES, choose
+from app.pages.languages import LANGUAGES, catalogue, choose
+from app.pages.playback import showing_in_database
 from app.pages.security import secure
-from app.pages.view import ERROR_STATES, PageView, Visit, consent, notice, welcome
+from app.pages.view import ERROR_STATES, PageView, Showing, Visit, consent, notice, welcome
 from app.participants import exchange, links
-from app.web.problems import from_http
+from app.web.problems import from_domain, from_http
 from app.web.services import current_services
 
 log = structlog.get_logger()
+
+# What is refused here, a person can read; anything else is a fault of ours.
+STATUSES: dict[type[DomainError], int] = {NotFound: 404, Gone: 410, Conflict: 409, Forbidden: 403}
 
 
 def visit_in_database(code: str) -> Visit:
@@ -31,8 +36,11 @@ def visit_in_database(code: str) -> Visit:
         raise
 
 
-def make_blueprint(find_visit: Callable[[str], Visit] = visit_in_database) -> Blueprint:
-    """Return the pages, reading links through `find_visit`."""
+def make_blueprint(
+    find_visit: Callable[[str], Visit] = visit_in_database,
+    find_showing: Callable[[str], Showing] = showing_in_database,
+) -> Blueprint:
+    """Return the pages, reading links through `find_visit` and `find_showing`."""
     pages = Blueprint("pages", __name__, template_folder="templates")
 
     @pages.get("/j/<code>")
@@ -48,6 +56,14 @@ def make_blueprint(find_visit: Callable[[str], Visit] = visit_in_database) -> Bl
         visit = find_visit(code)
         language, stream_url = _language(visit.locale), current_services().settings.stream_url
         return _page(consent(visit, language=language, stream_url=stream_url, now=clock.utc_now()))
+
+    @pages.get("/p/<code>")
+    def watch(code: str) -> Response:
+        """Say what can be watched, by whom and until when; offer the one button."""
+        showing = find_showing(code)
+        return _render(
+            "pages/playback.html", _language(showing.locale), showing=showing, now=clock.utc_now()
+        )
 
     @pages.get("/assets/<version>/<path:name>")
     def asset(version: str, name: str) -> Response:
@@ -75,14 +91,23 @@ def lost(error: HTTPException) -> Response:
     return error_page(404) if wants_html() else from_http(error)
 
 
+def busy(error: Unavailable) -> Response:
+    """Answer who opened a file while no place for it was free: the same."""
+    told = from_domain(error)
+    if error.code not in ERROR_STATES or not wants_html():
+        return told
+    page = error_page(told.status_code, code=error.code)
+    page.headers["Retry-After"] = told.headers["Retry-After"]
+    return page
+
+
 def wants_html() -> bool:
     """Tell whether a person's browser is asking, rather than a program."""
     return request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
 
 
 def _refused(error: DomainError) -> Response:
-    status = {"link_unknown": 404, "link_revoked": 410, "link_expired": 410}.get(error.code, 503)
-    return error_page(status, code=error.code)
+    return error_page(STATUSES.get(type(error), 503), code=error.code)
 
 
 def _broken(error: Exception) -> Response:
@@ -92,13 +117,17 @@ def _broken(error: Exception) -> Response:
 
 
 def _page(view: PageView) -> Response:
+    return _render("pages/visit.html", view.language, view=view, modules=assets.first_modules())
+
+
+def _render(template: str, language: str, **members: Any) -> Response:
     body = render_template(
-        "pages/visit.html",
-        view=view,
-        texts=dict(view.texts),
+        template,
+        language=language,
+        texts=dict(catalogue(language)),
         languages=LANGUAGES,
         build=assets.build(),
-        modules=assets.first_modules(),
+        **members,
     )
     settings = current_services().settings
     return secure(

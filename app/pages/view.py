@@ -22,6 +22,8 @@ STATES = (
     "consent", "consent-wait", "consent-said", "too-early", "waiting", "queue", "denied",
     "devices", "devices-refused", "connecting", "left",
     "ended", "cancelled", "removed", "link-expired", "link-revoked", "link-unknown",
+    "playback-unknown", "playback-expired", "playback-revoked", "playback-used-up",
+    "playback-deleted", "playback-shut", "playback-over", "playback-not-yours", "file-busy",
     "room-full", "already-connected", "replaced", "unreachable", "unsupported", "failed",
 )  # fmt: skip
 # Barrier codes of `app.participants.seats` -> states; any other visit begins in the lobby.
@@ -36,6 +38,14 @@ ERROR_STATES: Mapping[str, str] = {
     "link_unknown": "link-unknown",
     "link_revoked": "link-revoked",
     "link_expired": "link-expired",
+    "playback_link_unknown": "playback-unknown",
+    "playback_expired": "playback-expired",
+    "playback_revoked": "playback-revoked",
+    "playback_used_up": "playback-used-up",
+    "recording_deleted": "playback-deleted",
+    "playback_shut": "playback-shut",
+    "not_permitted": "playback-not-yours",
+    "streams_busy": "file-busy",
 }
 
 
@@ -64,6 +74,19 @@ class Visit(Protocol):
     def others(self) -> list[tuple[str, str]]: ...
     @property
     def is_asked(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Showing:
+    """The facts of one playback link a page needs."""
+
+    organisation_name: str
+    viewer_name: str
+    locale: str
+    started_at: datetime | None
+    stopped_at: datetime | None
+    expires_at: datetime
+    views_left: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,7 @@ class Link(Base):
             unique=True,
             postgresql_where=text("revoked_at IS NULL"),
         ),
+        Index("ix_links_participant_id", "participant_id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -120,6 +121,7 @@ class Attendance(Base):
             unique=True,
             postgresql_where=text("left_at IS NULL"),
         ),
+        Index("ix_attendance_participant_id", "participant_id"),
         Index("ix_attendance_session", "session_id", "joined_at"),
         Index("ix_attendance_open", "source", postgresql_where=text("left_at IS NULL")),
         Index(

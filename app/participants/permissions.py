@@ -16,6 +16,7 @@ class Permission(StrEnum):
     START_SESSION = "start_session"
     END_SESSION = "end_session"
     REQUEST_RECORDING = "request_recording"
+    WATCH_RECORDINGS = "watch_recordings"
     SHARE_SCREEN = "share_screen"
     SHARE_FILES = "share_files"
     SHARE_PRESCRIPTIONS = "share_prescriptions"
@@ -57,10 +58,12 @@ ALWAYS: dict[Role, frozenset[Permission]] = {
             _P.CHAT,
             _P.ENTER_WITHOUT_HOST,
             _P.SEE_PRESCRIPTIONS,
+            _P.WATCH_RECORDINGS,
         }
     )
     | _CASE,
-    Role.PATIENT: frozenset({_P.SHARE_FILES, _P.CHAT, _P.SEE_PRESCRIPTIONS}) | _CASE,
+    Role.PATIENT: frozenset({_P.SHARE_FILES, _P.CHAT, _P.SEE_PRESCRIPTIONS, _P.WATCH_RECORDINGS})
+    | _CASE,
     Role.PARAMEDIC: frozenset({_P.SHARE_SCREEN, _P.SHARE_FILES, _P.CHAT}) | _CASE,
     # Both read forms with the patient.
     Role.INTERPRETER: _TALK | {_P.SEE_DOCUMENTS},

@@ -3,7 +3,7 @@
 The page, the token exchange and Prosody's question ask the same rule, so they cannot disagree.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -11,12 +11,18 @@ from hashlib import sha256
 from uuid import UUID
 
 from app.consents import texts
+from app.db.direct import DirectConnection
 from app.db.engine import Runner, run
 from app.participants.permissions import Permission, effective
 from app.recordings.states import LIVE, RUNNING
 
 BY_CODE = "SELECT * FROM teleconference.seat_by_code(%s)"
 BY_LINK = "SELECT * FROM teleconference.seat_by_link(%s, %s)"
+BY_LINKS = """
+    SELECT seat.* FROM unnest(%s::uuid[], %s::uuid[]) AS asked (participant_id, link_id)
+    CROSS JOIN LATERAL teleconference.seat_by_link(asked.participant_id, asked.link_id) AS seat"""
+# A person and the link they came by.
+Place = tuple[UUID, UUID]
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,8 @@ class Seat:
     # Of the session's newest recording, and why it stands there; '' without one.
     recording_state: str = ""
     recording_reason: str | None = None
+    # Whether anything was shared in the session and is not deleted, in whatever state.
+    has_files: bool = False
 
     @cached_property
     def permissions(self) -> frozenset[Permission]:
@@ -151,3 +159,10 @@ def seat_by_link(db: Runner, *, participant_id: UUID, link_id: UUID) -> Seat | N
     """Return the seat a Jitsi token names."""
     row = run(db, BY_LINK, (participant_id, link_id))
     return Seat(*row) if row else None
+
+
+def seats_by_link(db: DirectConnection, asked: Collection[Place]) -> dict[Place, Seat]:
+    """Return the seats that several tokens name, those there are, by one statement."""
+    values = [[str(place[at]) for place in asked] for at in (0, 1)]
+    seats = [Seat(*row) for row in db.rows(BY_LINKS, values)] if asked else []
+    return {(seat.participant_id, seat.link_id): seat for seat in seats}

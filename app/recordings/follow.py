@@ -36,6 +36,10 @@ EVENT_OF = {
     Step.STOP: "recording.stopping",
     Step.FINISH: "recording.stopped",
     Step.FAIL: "recording.failed",
+    Step.KEEP: "recording.available",
+    Step.FIND: "recording.found",
+    Step.EXPIRE: "recording.expired",
+    Step.DELETE: "recording.deleted",
 }
 
 

@@ -15,7 +15,8 @@ class Recording(Base):
     __tablename__ = "recordings"
     __table_args__ = (
         CheckConstraint(
-            "state IN ('requested', 'starting', 'active', 'stopping', 'processing', 'failed')",
+            "state IN ('requested', 'starting', 'active', 'stopping', 'processing', 'available',"
+            " 'failed', 'expired', 'deleted')",
             name="state",
         ),
         Index(
@@ -24,7 +25,21 @@ class Recording(Base):
             unique=True,
             postgresql_where=text("state IN ('requested', 'starting', 'active', 'stopping')"),
         ),
+        Index(
+            "ix_recordings_kept",
+            "organisation_id",
+            "created_at",
+            "id",
+            postgresql_where=text("state IN ('processing', 'available', 'failed')"),
+        ),
         Index("ix_recordings_session_page", "session_id", "created_at", "id"),
+        # Few: what waits for its file. And whose folder a recorder's file lies in.
+        Index(
+            "ix_recordings_processing",
+            "changed_at",
+            postgresql_where=text("state = 'processing'"),
+        ),
+        Index("ix_recordings_jitsi_session", "jitsi_session"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -44,5 +59,9 @@ class Recording(Base):
     stopped_at: Mapped[datetime | None]
     # When one of those who are in it took their consent back.
     withdrawn_at: Mapped[datetime | None]
+    # When the keys of all its files were destroyed, and who did it.
+    deleted_at: Mapped[datetime | None]
+    deleted_by_kind: Mapped[str | None]
+    deleted_by: Mapped[str | None]
     version: Mapped[int] = mapped_column(server_default="1")
     created_at: Mapped[datetime]

@@ -1,5 +1,6 @@
 """`/sessions/{id}/recordings` and `/recordings/{id}`, and what the room asks before it records."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,9 @@ from sqlalchemy.orm import Session
 
 from app.clock import utc_now
 from app.ports import RoomOrder
+from app.recording_files import service as files
+from app.recording_files import showing
+from app.recording_files.schemas import ReleaseIn
 from app.recordings import gate, service
 from app.recordings.gate import Question
 from app.recordings.models import Recording
@@ -20,7 +24,7 @@ from app.recordings.schemas import (
     RecordingQuery,
 )
 from app.rooms import commands
-from app.rooms.signed import read, signed
+from app.rooms.signed import signed
 from app.services import Services
 from app.web.auth import Caller, actor_of, now, requires
 from app.web.blueprint import Blueprint
@@ -28,11 +32,13 @@ from app.web.direct import Call, behind_flask
 from app.web.idempotency import idempotent
 from app.web.paging import Page, keyset_page
 from app.web.services import current_services
+from app.web.signed import read
 from app.web.transactions import after_commit, repeatable, transactional
 
 blp = Blueprint("recordings", __name__, description="Recordings, with everybody's consent")
 internal = PlainBlueprint("rooms-recording", __name__, url_prefix="/internal/rooms")
 
+FILE = "/recordings/<uuid:recording_id>/files/<uuid:recording_file_id>"
 QUESTION = GateIn()
 
 
@@ -57,7 +63,7 @@ def request_recording(
         **body,
     )
     tell_room(order)
-    return recording
+    return showing.shown(db, [recording])[0]
 
 
 @blp.route("/sessions/<uuid:session_id>/recordings", methods=["GET"])
@@ -67,10 +73,11 @@ def request_recording(
 @blp.response(200, RecordingPageOut)
 def list_recordings(
     query: dict[str, Any], session_id: UUID, *, db: Session, caller: Caller
-) -> Page[Recording]:
+) -> Page[dict[str, Any]]:
     """List the recordings of a session, newest first."""
     mine = service.of_session(db, organisation_id=caller.organisation_id, session_id=session_id)
-    return keyset_page(db, mine, Recording, cursor=query.get("cursor"), limit=query["limit"])
+    page = keyset_page(db, mine, Recording, cursor=query.get("cursor"), limit=query["limit"])
+    return replace(page, items=showing.shown(db, page.items))
 
 
 @blp.route("/recordings/<uuid:recording_id>", methods=["GET"])
@@ -78,8 +85,9 @@ def list_recordings(
 @requires("recordings:read")
 @blp.response(200, RecordingOut)
 def read_recording(recording_id: UUID, *, db: Session, caller: Caller) -> Any:
-    """Read where a recording stands, and why."""
-    return service.get(db, organisation_id=caller.organisation_id, recording_id=recording_id)
+    """Read where a recording stands and why, and what files there are of it."""
+    found = service.get(db, organisation_id=caller.organisation_id, recording_id=recording_id)
+    return showing.shown(db, [found])[0]
 
 
 @blp.route("/recordings/<uuid:recording_id>/stop", methods=["POST"])
@@ -97,7 +105,37 @@ def stop_recording(recording_id: UUID, *, db: Session, caller: Caller) -> Any:
         now=now(),
     )
     tell_room(order)
-    return recording
+    return showing.shown(db, [recording])[0]
+
+
+@blp.route(
+    "/recordings/<uuid:recording_id>/files/<uuid:recording_file_id>/release", methods=["POST"]
+)
+@transactional
+@requires("recordings:write")
+@idempotent
+@blp.arguments(ReleaseIn)
+@blp.response(200, RecordingOut)
+def release_file(
+    body: dict[str, Any],
+    recording_id: UUID,
+    recording_file_id: UUID,
+    *,
+    db: Session,
+    caller: Caller,
+) -> Any:
+    """Let a withheld file be seen: somebody has looked at why it is withheld, and answers for
+    it."""
+    recording = files.release(
+        db,
+        organisation_id=caller.organisation_id,
+        recording_id=recording_id,
+        file_id=recording_file_id,
+        why=body["reason"],
+        actor=actor_of(caller),
+        now=now(),
+    )
+    return showing.shown(db, [recording])[0]
 
 
 @signed

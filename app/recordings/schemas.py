@@ -2,6 +2,8 @@
 
 from marshmallow import fields, validate
 
+from app.files.schemas import StoredTraceOut
+from app.recording_files.schemas import RecordingFileOut
 from app.recordings.states import State
 from app.rooms.schemas import LooseUuid, RoomSchema, Word
 from app.web.schemas import Flag, In, Moment, Out, PageIn, PageOut
@@ -20,7 +22,7 @@ class RecordingIn(In):
 
 
 class RecordingOut(Out):
-    """A recording. `reason` says what it waits for, or why it stopped or failed."""
+    """A recording. `reason` says what it waits for, or why it stopped, failed or is withheld."""
 
     id = fields.UUID(required=True)
     session_id = fields.UUID(required=True)
@@ -34,7 +36,23 @@ class RecordingOut(Out):
         allow_none=True,
         metadata={"description": "When somebody who may be in it took their consent back."},
     )
+    files = fields.List(
+        fields.Nested(RecordingFileOut),
+        required=True,
+        metadata={"description": "What recorders left, in the order it came."},
+    )
     version = fields.Integer(required=True)
+
+
+class DeletionOut(Out):
+    """What shows that a recording is gone."""
+
+    recording_id = fields.UUID(required=True)
+    state = fields.String(required=True, validate=validate.OneOf(["expired", "deleted"]))
+    deleted_at = Moment(required=True)
+    deleted_by_kind = fields.String(required=True)
+    deleted_by = fields.String(required=True, allow_none=True)
+    stored_files = fields.List(fields.Nested(StoredTraceOut), required=True)
 
 
 class RecordingPageOut(PageOut):

@@ -21,9 +21,10 @@ from app.errors import Conflict, NotFound
 from app.ids import new_id
 from app.participants import presence
 from app.ports import RoomOrder
+from app.recording_files import service as files
 from app.recordings import follow
 from app.recordings.models import Recording
-from app.recordings.states import RUNNING, WITH_CONTENT, State
+from app.recordings.states import RUNNING, State
 from app.rooms import recorders
 from app.rooms.orders import Target
 from app.services import Services
@@ -148,19 +149,23 @@ def heed(db: Session, session: CareSession, *, actor: Actor, now: datetime) -> R
     return _stop(db, session, recording, missing.code, actor=actor, now=now)
 
 
-def withdraw(db: Session, session: CareSession, *, actor: Actor, now: datetime) -> RoomOrder | None:
-    """Stop what is recorded because somebody took their consent back, whether they are inside or
-    not, and mark whatever they may be seen in. The session is locked."""
+def mark_withdrawn(db: Session, session: CareSession, *, said_at: datetime, now: datetime) -> None:
+    """Mark and withhold whatever somebody may be seen in who took their consent back then. What was
+    released since stays released. The session is locked."""
+    theirs = (Recording.session_id == session.id, files.may_show_people())
     db.execute(
         update(Recording)
-        .where(
-            Recording.session_id == session.id,
-            Recording.state.in_(WITH_CONTENT),
-            Recording.withdrawn_at.is_(None),
-        )
+        .where(*theirs, Recording.withdrawn_at.is_(None))
         .values(withdrawn_at=now, version=Recording.version + 1)
         .execution_options(synchronize_session=False)
     )
+    ids = db.scalars(select(Recording.id).where(*theirs)).all()
+    files.withhold_all(db, ids, code=CONSENT_WITHDRAWN, ready_before=said_at, now=now)
+
+
+def withdraw(db: Session, session: CareSession, *, actor: Actor, now: datetime) -> RoomOrder | None:
+    """Stop what is recorded because somebody took their consent back, whether they are inside or
+    not. The session is locked."""
     recording = follow.live(db, session.id)
     if recording is not None and recording.state in RUNNING:
         return _stop(db, session, recording, CONSENT_WITHDRAWN, actor=actor, now=now)

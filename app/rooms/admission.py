@@ -1,11 +1,16 @@
 """The answer to Prosody's question: may this person enter this room now?
 
 Asked at the conference request and again at the join of everybody, so the way of the allowed is
-one statement. What is refused here is audited here.
+one statement for all who are asked about together. What is refused here is audited here.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import structlog
+from marshmallow import ValidationError
 
 from app.audit import refusals
 from app.audit import service as audit
@@ -14,13 +19,16 @@ from app.consents import ledger
 from app.db.engine import Runner, run
 from app.participants import waiting
 from app.participants.permissions import Permission
-from app.participants.seats import Seat, seat_by_link
-from app.rooms import orders, recorders
-from app.rooms.schemas import Question
+from app.participants.seats import Seat, seats_by_link
+from app.rooms import recorders
+from app.rooms.schemas import Question, QuestionIn
 from app.services import Services
 from app.sessions import service as sessions
 from app.sessions.states import State
 
+log = structlog.get_logger()
+
+QUESTION = QuestionIn()
 # What a client without pages of its own is shown; ours have their own words for the codes.
 TEXTS = {
     "unknown-room": "There is no such room.",
@@ -40,36 +48,65 @@ HAS_BEEN_INSIDE = ("joined", "left")
 ROOM = "SELECT true FROM teleconference.sessions WHERE room_name = %s"
 
 
-def decide(services: Services, question: Question, *, now: datetime) -> dict[str, Any]:
-    """Return the policy for this person in this room, or why there is none.
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """An answer, and before whom the recording of their session may have to yield."""
+
+    answer: dict[str, Any]
+    yields_to: Seat | None = None
+
+
+NOTHING = Decided({})
+
+
+def answers(services: Services, asked: Sequence[Any], *, now: datetime) -> list[dict[str, Any]]:
+    """Return the answers to several questions, in their order: the policy for this person in this
+    room, or why there is none. A question that cannot be read gets no answer: the others are not to
+    suffer for it.
 
     Raises:
         sqlalchemy.exc.DBAPIError: the database does not answer. The module then decides by its own
             setting; refusing here would tell people that they may not enter, which nobody said.
     """
+    questions = [_readable(one) for one in asked]
     with services.database.direct() as db:
-        seat = _seat(db, question)
-        code = _barrier(seat, question, services.settings.early_join_s, now)
-        if seat is not None and not code:
-            return _allowed(seat)
-        if seat is None and not _room_exists(db, question.room):
-            code = "unknown-room"
-        if seat is not None and code == "not-admitted":
-            # No refusal: they have come to the waiting room, which tells of it by itself.
-            waiting.attend(db, services.database, seat, now=now)
-        elif code != "consent-missing" or question.stage == "conference":
-            # In the lobby it is asked again and again.
-            _refuse(db, services, question, seat, code=code, now=now)
-    # The network, and a transaction of its own: not while this connection is held.
-    if seat is not None and code == "consent-missing":
+        seats = seats_by_link(db, {one.place for one in questions if one and one.place})
+        decided = [
+            _decide(db, services, one, one.place and seats.get(one.place), now) if one else NOTHING
+            for one in questions
+        ]
+    for seat in filter(None, (one.yields_to for one in decided)):
+        # A transaction of its own: not while the other connection is held.
         _yield_to(services, seat, now)
-    return {"allow": False, "code": code, "text": TEXTS[code]}
+    return [one.answer for one in decided]
 
 
-def _seat(db: Runner, question: Question) -> Seat | None:
-    if question.participant_id is None or question.link_id is None:
+def _readable(asked: Any) -> Question | None:
+    try:
+        question: Question = QUESTION.load(asked)
+    except ValidationError as error:
+        wrong = sorted(str(name) for name in error.normalized_messages())
+        log.warning("room_question_unreadable", fields=wrong)
         return None
-    return seat_by_link(db, participant_id=question.participant_id, link_id=question.link_id)
+    return question
+
+
+def _decide(
+    db: Runner, services: Services, question: Question, seat: Seat | None, now: datetime
+) -> Decided:
+    code = _barrier(seat, question, services.settings.early_join_s, now)
+    if seat is not None and not code:
+        return Decided(_allowed(seat))
+    if seat is None and not _room_exists(db, question.room):
+        code = "unknown-room"
+    if seat is not None and code == "not-admitted":
+        # No refusal: they have come to the waiting room, which tells of it by itself.
+        waiting.attend(db, services.database, seat, now=now)
+    elif code != "consent-missing" or question.stage == "conference":
+        # In the lobby it is asked again and again.
+        _refuse(db, services, question, seat, code=code, now=now)
+    refused = {"allow": False, "code": code, "text": TEXTS[code]}
+    return Decided(refused, seat if code == "consent-missing" else None)
 
 
 def _barrier(seat: Seat | None, question: Question, early_join_s: int, now: datetime) -> str:
@@ -93,9 +130,7 @@ def _yield_to(services: Services, seat: Seat, now: datetime) -> None:
         session = sessions.lock(
             db, organisation_id=seat.organisation_id, session_id=seat.session_id
         )
-        order = recorders.yield_to(db, session, participant_id=seat.participant_id, now=now)
-    if order is not None:
-        orders.carry_out(services, order, now=now)
+        recorders.yield_to(db, session, participant_id=seat.participant_id, now=now)
 
 
 def _is_coming_back(seat: Seat) -> bool:
@@ -115,6 +150,8 @@ def _allowed(seat: Seat) -> dict[str, Any]:
         # For Prosody's own door, which may know of a recorder that we do not.
         "consented": seat.consent == ledger.GIVEN,
         "permissions": sorted(seat.permissions),
+        # A room without any need not ask for the list.
+        "files": seat.has_files,
     }
 
 

@@ -24,6 +24,12 @@ def state(db: Session, *, session_id: UUID) -> dict[str, Any]:
     return {name: getattr(row, name) if row else FREE[name] for name in FREE}
 
 
+def version(db: Session, *, session_id: UUID) -> int:
+    """Return how often that was changed, so that the room knows an old order from a new one."""
+    query = select(AvModeration.version).where(AvModeration.session_id == session_id)
+    return db.scalars(query).one_or_none() or 0
+
+
 def write(
     db: Session,
     *,

@@ -1,4 +1,4 @@
-"""Orders to the live room about microphones, cameras and screens."""
+"""Orders to the live room about microphones, cameras and screens, and about what is shown in it."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -9,6 +9,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from app.ports import RoomOrder
+from app.rooms import av_moderation
 from app.rooms.models import RoomCommand
 from app.rooms.orders import FIRST_REPEAT_S, Target, order
 
@@ -39,7 +40,8 @@ def ask_to_unmute(
     db: Session, target: Target, *, participant_id: UUID, media: str, now: datetime
 ) -> RoomOrder:
     """Order that one person is asked to switch on; when it is moderated, they may from now on."""
-    args = {"participant_id": str(participant_id), "media": media}
+    version = av_moderation.version(db, session_id=target.session_id)
+    args = {"participant_id": str(participant_id), "media": media, "version": version}
     return _order_in(db, target, "unmute", args, now=now)
 
 
@@ -52,19 +54,30 @@ def moderate_av(
     first_repeat_s: float = FIRST_REPEAT_S,
 ) -> RoomOrder:
     """Order whose microphones and cameras may be on. An older such order that still waits is
-    dropped: carried out later than this one, it would undo it."""
+    dropped, and one that is on its way is told by its version: carried out later than this one, it
+    would undo it."""
+    _drop_pending(db, target, "av_moderation", now)
+    args = {**state, "version": av_moderation.version(db, session_id=target.session_id)}
+    return _order_in(db, target, "av_moderation", args, now=now, first_repeat_s=first_repeat_s)
+
+
+def show_files(db: Session, target: Target, *, now: datetime) -> RoomOrder:
+    """Order that Jitsi's list of files is brought up to date: the room asks us what is there, so
+    no file is named here. The next sweep carries it out."""
+    _drop_pending(db, target, "files", now)
+    return _order_in(db, target, "files", {}, now=now, first_repeat_s=0)
+
+
+def _drop_pending(db: Session, target: Target, name: str, now: datetime) -> None:
     db.execute(
         update(RoomCommand)
         .where(
             RoomCommand.session_id == target.session_id,
-            RoomCommand.name == "av_moderation",
+            RoomCommand.name == name,
             RoomCommand.state == "pending",
         )
         .values(state="failed", finished_at=now, result={"dropped": "a newer order"})
         .execution_options(synchronize_session=False)
-    )
-    return _order_in(
-        db, target, "av_moderation", dict(state), now=now, first_repeat_s=first_repeat_s
     )
 
 

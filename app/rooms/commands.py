@@ -23,6 +23,7 @@ from app.rooms.orders import (
     carry_out,
     deny,
     end,
+    give,
     kick,
     order,
     say,
@@ -32,7 +33,8 @@ from app.services import Services
 from app.sessions.models import CareSession
 
 __all__ = [
-    "Target", "admit", "affiliate", "carry_out", "deny", "end", "kick", "order", "say", "sweep",
+    "Target", "admit", "affiliate", "carry_out", "deny", "end", "give", "kick",
+    "order", "say", "sweep",
 ]  # fmt: skip
 
 log = structlog.get_logger()

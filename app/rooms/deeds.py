@@ -191,6 +191,7 @@ def _on_av_moderation(register: Register, fact: Fact, source: str) -> None:
     target = register.place(fact.room, fact.participant_id)
     if by and fact.media in av_moderation.MEDIA and (target or fact.participant_id is None):
         person = target[1] if target else None
+        by[0].leaves_something = True
         register.news.append(AvModerated(by[0], person, by[1], fact.media, fact.on))
 
 

@@ -49,6 +49,7 @@ class RoomCommand(Base):
             "next_attempt_at",
             postgresql_where=text("state = 'pending'"),
         ),
+        Index("ix_room_commands_session_id", "session_id"),
         # What became of an order to stop a recording is asked until it is known.
         Index(
             "ix_room_commands_record_stop",

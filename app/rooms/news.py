@@ -29,6 +29,9 @@ class Room:
     state: str
     name: str
     permissions: Mapping[str, Mapping[str, bool]]
+    # Whether there is something that outlives the room itself: a recording that is not over, or who
+    # may not speak. Most rooms come and go without.
+    leaves_something: bool = False
 
 
 @dataclass(slots=True)

@@ -11,18 +11,18 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import orjson
 import structlog
-from sqlalchemy import bindparam, insert, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import insert, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from app.db.base import UtcDateTime
+from app.db.engine import run
 from app.errors import Conflict, Unavailable
 from app.ids import new_id
 from app.participants.permissions import Permission
-from app.ports import RoomOrder
+from app.ports import Report, RoomOrder
 from app.rooms.models import RoomCommand
 from app.services import Services
 from app.sessions.models import CareSession
@@ -34,17 +34,12 @@ FIRST_REPEAT_S = 5
 
 DECISIONS = ("admit", "deny")
 
-# Built once, and run without the ORM: a kick waits for them.
+# Built once, and run without the ORM.
 WRITE = insert(RoomCommand)
-CONFIRM = (
-    update(RoomCommand)
-    .where(RoomCommand.id == bindparam("command"), RoomCommand.state == "pending")
-    .values(
-        state="confirmed",
-        finished_at=bindparam("now", type_=UtcDateTime()),
-        result=bindparam("answer", type_=JSONB()),
-    )
-)
+# One way to PostgreSQL: it runs while the client of who was put out is told of it.
+CONFIRM = """
+    UPDATE teleconference.room_commands SET state = 'confirmed', finished_at = %s, result = %s
+    WHERE id = %s AND state = 'pending'"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +148,37 @@ def order(
     return command
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A committed order that is on its way to the room; without a report it found no gateway."""
+
+    order: RoomOrder
+    report: Report | None
+
+    def confirm(self, services: Services, *, now: datetime) -> bool:
+        """Wait until the room has carried it out; False means that it will be repeated."""
+        if self.report is None:
+            return False
+        try:
+            result = self.report(services.settings.room_command_timeout_s)
+        except (Unavailable, Conflict) as error:
+            _note_unconfirmed(self.order, error.code)
+            return False
+        return _confirm(services, self.order, result, now)
+
+
+def give(services: Services, order: RoomOrder) -> Given:
+    """Send a committed order to its room and wait for nothing."""
+    try:
+        return Given(order, services.rooms.give(order))
+    except Unavailable as error:
+        _note_unconfirmed(order, error.code)
+        return Given(order, None)
+
+
 def carry_out(services: Services, command: RoomOrder, *, now: datetime) -> bool:
     """Have the room carry out a committed order; False means that it will be repeated."""
-    try:
-        result = services.rooms.execute(command, timeout_s=services.settings.room_command_timeout_s)
-    except (Unavailable, Conflict) as error:
-        log.warning("room_order_unconfirmed", order_id=str(command.id), code=error.code)
-        return False
-    return _confirm(services, command, result, now)
+    return give(services, command).confirm(services, now=now)
 
 
 def say(services: Services, *, room: str, text: str, participant_id: UUID | None = None) -> int:
@@ -184,13 +202,16 @@ def _confirm(
     """Store that the room did it. Without a database this is False and no error: what was ordered
     is committed, so nobody may be told that nothing was changed."""
     try:
-        with services.database.begin() as db:
-            values = {"command": command.id, "now": now, "answer": result}
-            db.connection().execute(CONFIRM, values)
+        with services.database.statements() as db:
+            run(db, CONFIRM, (now, orjson.dumps(result).decode(), str(command.id)))
     except (DBAPIError, PoolTimeoutError):
-        log.warning("room_order_unconfirmed", order_id=str(command.id), code="database_unavailable")
+        _note_unconfirmed(command, "database_unavailable")
         return False
     return True
+
+
+def _note_unconfirmed(order: RoomOrder, code: str) -> None:
+    log.warning("room_order_unconfirmed", order_id=str(order.id), code=code)
 
 
 def _order_in(

@@ -127,7 +127,8 @@ def _on_refused(register: Register, fact: Fact, source: str) -> None:
 
 def _on_created(register: Register, fact: Fact, source: str) -> None:
     """A room that is made anew, after a restart of Prosody, knows nothing of what was decided."""
-    if room := register.rooms.get(fact.room):
+    room = register.rooms.get(fact.room)
+    if room and room.leaves_something:
         register.news += [RoomGone(room, fact.at), Opened(room)]
 
 
@@ -145,7 +146,7 @@ def _on_destroyed(register: Register, fact: Fact, source: str) -> None:
         if is_here and not _is_later(stay, fact):
             register.leave(stay, at=fact.at, reason="ended")
             interrupt(register, stay)
-    if room:
+    if room and room.leaves_something:
         register.news.append(RoomGone(room, fact.at))
 
 
@@ -155,7 +156,8 @@ def _on_started(register: Register, fact: Fact, source: str) -> None:
         if stay.source != source:
             register.leave(stay, at=fact.at, reason="disconnected")
             interrupt(register, stay)
-    register.news += [RoomGone(room, fact.at) for room in register.rooms.values()]
+    rooms = [room for room in register.rooms.values() if room.leaves_something]
+    register.news += [RoomGone(room, fact.at) for room in rooms]
 
 
 def interrupt(register: Register, stay: Stay) -> None:

@@ -78,23 +78,23 @@ def _stops(recording: Recording) -> ColumnElement[bool]:
 
 
 def yield_to(
-    db: Session, session: CareSession, *, participant_id: UUID, now: datetime
-) -> RoomOrder | None:
+    db: Session,
+    session: CareSession,
+    *,
+    participant_id: UUID,
+    now: datetime,
+) -> None:
     """Stop what is recorded because somebody is at the door who has not agreed, where that is the
-    organisation's policy. The session is locked.
-
-    Returns:
-        What the room must be told, after the commit; None when there is nothing to stop.
-    """
+    organisation's policy. The session is locked. The room is told by the next sweep: they ask
+    again, and others who ask together with them do not wait for it."""
     recording = follow.live(db, session.id)
     if recording is None or recording.state not in RUNNING:
-        return None
+        return
     if not policy_of(db, session.organisation_id, session.visit_type).recording_yields:
-        return None
+        return
     actor = Actor("participant", str(participant_id))
-    if not follow.stop(db, recording, "newcomer", actor=actor, now=now):
-        return None
-    return stop(db, Target.of(session), recording_id=recording.id, now=now)
+    if follow.stop(db, recording, "newcomer", actor=actor, now=now):
+        stop(db, Target.of(session), recording_id=recording.id, now=now, first_repeat_s=0)
 
 
 def _order(

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import bindparam, func, or_, select, union, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,9 @@ from app.ids import new_id
 from app.organisations.models import Organisation
 from app.participants.models import Attendance, Participant
 from app.participants.permissions import Permission, effective
+from app.recordings.models import Recording
+from app.recordings.states import LIVE
+from app.rooms.models import AvModeration
 from app.rooms.news import News, Person, Room, Started, joined, left
 from app.sessions.models import CareSession
 from app.sessions.states import State
@@ -55,6 +58,16 @@ LOCK_ROOMS = (
     .where(CareSession.room_name.in_(bindparam("names", expanding=True)))
     .order_by(CareSession.id)
     .with_for_update(of=CareSession, key_share=True)
+)
+# After the locks, without which nobody changes either.
+LEAVING_SOMETHING = union(
+    select(Recording.session_id).where(
+        Recording.session_id.in_(bindparam("sessions", expanding=True)), Recording.state.in_(LIVE)
+    ),
+    select(AvModeration.session_id).where(
+        AvModeration.session_id.in_(bindparam("sessions", expanding=True)),
+        AvModeration.audio | AvModeration.video,
+    ),
 )
 STAYS = select(*STAY_COLUMNS).where(
     Attendance.session_id.in_(bindparam("sessions", expanding=True)),
@@ -116,6 +129,9 @@ class Register:
         are read besides."""
         found = [Room(**row) for row in db.execute(LOCK_ROOMS, {"names": list(rooms)}).mappings()]
         values = {"sessions": [room.id for room in found], "since": since}
+        leaving = set(db.scalars(LEAVING_SOMETHING, values))
+        for room in found:
+            room.leaves_something = room.id in leaving
         stays = [Stay(**row) for row in db.execute(STAYS, values).mappings()]
         wanted = {stay.participant_id for stay in stays} | set(people)
         persons = db.execute(LOCK_PEOPLE, {"people": list(wanted)}).mappings()

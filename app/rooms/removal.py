@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from app.audit import service as audit
@@ -18,15 +18,10 @@ from app.ports import RoomOrder
 from app.rooms.orders import FIRST_REPEAT_S
 from app.sessions import service as sessions
 
-# Takes the locks, writes state, link, event and order (migration 0075), and the audit entry the
-# first time.
+# Takes the locks, writes state, link, event, audit entry and order (migration 0156).
 REMOVE = f"""
-    WITH removed AS MATERIALIZED (
-      SELECT p.*, s.room_name
-      FROM teleconference.remove_participant(%s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s) p
-      JOIN teleconference.sessions s ON s.id = p.session_id),
-    told AS ({audit.INSERT} SELECT {audit.VALUES} FROM removed WHERE removed.removed_at = %s)
-    SELECT * FROM removed"""  # noqa: S608 - nothing but our own words
+    SELECT (r.person).*, r.room_name
+    FROM teleconference.remove_participant({", ".join(["%s"] * 16)}) r"""  # noqa: S608 - our own words
 # Sent together, the two are one transaction, limited to the organisation like any other.
 REMOVE_AT_ONCE = f"SELECT set_config('teleconsult.organisation_id', %s, true); {REMOVE}"
 
@@ -48,21 +43,26 @@ class Removal:
     reason: str = ""
     ban_s: int | None = None
 
-    def made_at_once(self, db: Session, database: Database) -> tuple[Row[Any], RoomOrder]:
-        """Remove the person by a transaction of its own: it is committed on return, whatever
-        becomes of `db`'s. Return the participant's row, and the order to the room.
+    def made_at_once(self, db: Session, database: Database) -> tuple[SimpleNamespace, RoomOrder]:
+        """Remove the person as `attempted` does, whatever becomes of `db`'s transaction.
 
         Raises:
             NotFound: there is no such session or participant.
         """
+        made = self.attempted(database)
+        if made is None:
+            self._say_what_is_missing(db)
+        assert made is not None
+        return made
+
+    def attempted(self, database: Database) -> tuple[SimpleNamespace, RoomOrder] | None:
+        """Remove the person by a transaction of its own: it is committed on return. Return the
+        participant's row and the order to the room, or None: there is no such participant."""
         command_id = new_id()
         values = (str(self.organisation_id), *self._values(command_id))
-        with database.statements() as connection:
-            row = connection.exec_driver_sql(REMOVE_AT_ONCE, values).first()
-        if row is None:
-            self._say_what_is_missing(db)
-        assert row is not None
-        return row, self._order(command_id, row)
+        with database.direct() as connection:
+            row = connection.named(REMOVE_AT_ONCE, values)
+        return None if row is None else (row, self._order(command_id, row))
 
     def made_within(self, db: Session) -> None:
         """Remove the person as a part of `db`'s transaction. The relay sends the order."""
@@ -81,14 +81,16 @@ class Removal:
         who = (self.organisation_id, self.session_id, self.participant_id)
         args = orjson.dumps(self._args()).decode()
         next_attempt = self.now + timedelta(seconds=FIRST_REPEAT_S)
-        told = (*audit.row_of(entry, self.now), self.now)
-        return (*who, self.now, new_id(), command_id, args, next_attempt, until, *told)
+        removed = (*who, self.now, new_id(), command_id, args, next_attempt, until)
+        row = audit.row_of(entry, self.now)
+        entry_id, (kind, actor, action), proved = row[0], row[3:6], row[9:]
+        return (*removed, entry_id, kind, actor, action, *proved)
 
     def _args(self) -> dict[str, Any]:
         reason = {"reason": self.reason} if self.reason else {}
         return {"participant_id": str(self.participant_id), "ban": True, **reason}
 
-    def _order(self, command_id: UUID, row: Row[Any]) -> RoomOrder:
+    def _order(self, command_id: UUID, row: SimpleNamespace) -> RoomOrder:
         until = row.removed_until
         ends = {} if until is None else {"ban_until": until.timestamp()}
         return RoomOrder(command_id, "kick", {"room": row.room_name, **self._args(), **ends})

@@ -7,20 +7,22 @@ from flask import Blueprint
 
 from app.clock import utc_now
 from app.rooms import admission, presence
-from app.rooms.schemas import BatchIn, QuestionIn
-from app.rooms.signed import read, signed
+from app.rooms.schemas import BatchIn, QuestionsIn
+from app.rooms.signed import signed
 from app.services import Services
 from app.web.direct import Call, Door, behind_flask
+from app.web.signed import read
 from app.web.transactions import repeatable
 
-QUESTION = QuestionIn()
+QUESTIONS = QuestionsIn()
 BATCH = BatchIn()
 
 
 @signed
 def ask(services: Services, call: Call) -> dict[str, Any]:
-    """Answer whether a person may enter a room now."""
-    return admission.decide(services, read(QUESTION, call.body), now=utc_now())
+    """Answer for several people, in this order, whether each may enter a room now."""
+    asked = read(QUESTIONS, call.body)["questions"]
+    return {"answers": admission.answers(services, asked, now=utc_now())}
 
 
 @signed
@@ -37,11 +39,11 @@ def tell(services: Services, call: Call) -> dict[str, Any]:
     return {"accepted": repeatable(take)}
 
 
+HANDLERS = {"/internal/rooms/admission": ask, "/internal/rooms/events": tell}
 DOORS = tuple(
-    Door(rule, re.compile(re.escape(rule)), handler)
-    for rule, handler in (("/internal/rooms/admission", ask), ("/internal/rooms/events", tell))
+    Door(rule, re.compile(re.escape(rule)), handler) for rule, handler in HANDLERS.items()
 )
 
 blp = Blueprint("rooms", __name__)
-for door in DOORS:
-    blp.post(door.rule)(behind_flask(door.handler))
+for rule, handler in HANDLERS.items():
+    blp.post(rule)(behind_flask(handler))

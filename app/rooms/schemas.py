@@ -12,6 +12,7 @@ from marshmallow import EXCLUDE, Schema, fields, post_load, validate
 from app.clock import from_unix
 
 LONGEST_WORD = 1023  # bytes of one part of an XMPP address (RFC 7622)
+MOST_QUESTIONS = 25  # at once; see questions.lib.lua
 YEAR_2200 = 7_258_118_400
 # PostgreSQL takes no NUL, and the log should not be written by strangers.
 NO_CONTROL_CHARACTERS = validate.Regexp(re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]*\Z"))
@@ -53,6 +54,13 @@ class Question:
     token_id: str
     token_room: str
 
+    @property
+    def place(self) -> tuple[UUID, UUID] | None:
+        """Whose seat it is about, if it is anybody's."""
+        if self.participant_id is None or self.link_id is None:
+            return None
+        return self.participant_id, self.link_id
+
 
 class QuestionIn(RoomSchema):
     """The body of an admission question."""
@@ -67,6 +75,14 @@ class QuestionIn(RoomSchema):
     @post_load
     def _make(self, data: dict[str, Any], **kwargs: Any) -> Question:
         return Question(**data)
+
+
+class QuestionsIn(RoomSchema):
+    """Admission questions that came at the same time. They are read one by one, as events are."""
+
+    questions = fields.List(
+        fields.Raw(), required=True, validate=validate.Length(max=MOST_QUESTIONS)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,19 @@ class CareSession(Base):
             "id",
             postgresql_where=text("kind = 'emergency'"),
         ),
+        # What may be past its time (`retention`).
+        Index(
+            "ix_sessions_ended",
+            "organisation_id",
+            "ended_at",
+            postgresql_where=text("ended_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_sessions_untrimmed",
+            "organisation_id",
+            "ended_at",
+            postgresql_where=text("ended_at IS NOT NULL AND trimmed_at IS NULL"),
+        ),
         Index("ix_sessions_due", "due_at", "id", postgresql_where=text("due_at IS NOT NULL")),
     )
 
@@ -64,6 +77,8 @@ class CareSession(Base):
     overrun_at: Mapped[datetime | None]
     # When a rule about its end may next apply (`visits.sweep`); empty once it is over.
     due_at: Mapped[datetime | None]
+    # When contacts and messages were removed, because nothing needs them any more (`retention`).
+    trimmed_at: Mapped[datetime | None]
     event_sequence: Mapped[int] = mapped_column(server_default="0")
     version: Mapped[int] = mapped_column(server_default="1")
     created_at: Mapped[datetime]

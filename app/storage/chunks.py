@@ -20,6 +20,7 @@ CHUNK_BYTES = 64 * 1024
 TAG_BYTES = 16
 SEALED_BYTES = CHUNK_BYTES + TAG_BYTES
 FORMAT = b"teleconsult-file-1:"
+Chunk = bytes | bytearray | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +94,25 @@ def unseal(data_key: bytes, name: str, size: int, part: Span, sealed: Pieces) ->
             skip = 0
 
 
-def resized(content: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """Yield the same bytes in pieces of `size`; only the last may be smaller."""
+def resized(content: Iterable[bytes], size: int) -> Iterator[Chunk]:
+    """Yield the same bytes in pieces of `size`; only the last may be smaller. What lies whole in
+    one piece is not copied."""
     held = bytearray()
     for piece in content:
-        held += piece
-        while len(held) >= size:
-            yield bytes(held[:size])
-            del held[:size]
+        view = memoryview(piece)
+        if held:
+            missing = size - len(held)
+            held += view[:missing]
+            view = view[missing:]
+            if len(held) < size:
+                continue
+            yield held
+        whole = len(view) - len(view) % size
+        for start in range(0, whole, size):
+            yield view[start : start + size]
+        held = bytearray(view[whole:])
     if held:
-        yield bytes(held)
+        yield held
 
 
 def _nonce(number: int, *, is_last: bool) -> bytes:

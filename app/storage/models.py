@@ -17,6 +17,12 @@ class StoredFile(Base):
     __table_args__ = (
         CheckConstraint("wrapped_key IS NULL OR destroyed_at IS NULL", name="destroyed"),
         CheckConstraint("erased_at IS NULL OR wrapped_key IS NULL", name="erased"),
+        Index(
+            "ix_stored_files_erased",
+            "organisation_id",
+            "erased_at",
+            postgresql_where=text("erased_at IS NOT NULL"),
+        ),
         # Few: what is being written, and what waits to be erased.
         Index(
             "ix_stored_files_to_erase",
@@ -26,7 +32,10 @@ class StoredFile(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    organisation_id: Mapped[UUID] = mapped_column(ForeignKey("teleconference.organisations.id"))
+    # None: a recorder left it, and nobody knows whose it is.
+    organisation_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("teleconference.organisations.id")
+    )
     # Of the plain content; None until it is written.
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
     sha256: Mapped[bytes | None] = mapped_column(LargeBinary)
@@ -39,4 +48,4 @@ class StoredFile(Base):
     @property
     def key(self) -> str:
         """Under which key it lies in the store. It tells of nobody."""
-        return f"{self.organisation_id}/{self.id}"
+        return f"{self.organisation_id or 'nobody'}/{self.id}"

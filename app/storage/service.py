@@ -4,7 +4,8 @@ The order is: `announce` in a transaction, `write` with none open, `record` in a
 needs the row alone. `destroy` is final the moment it commits; the sweep erases what is left.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -67,6 +68,12 @@ class Storage:
         sealed = self.store.open(stored.key, start=part.start, length=part.length)
         return chunks.unseal(data_key, stored.key, stored.size_bytes, part, sealed)
 
+    def read_all(self, parts: Iterable[StoredFile]) -> Iterator[bytes]:
+        """Yield the contents of several files, one after the other: see `read`."""
+        for part in parts:
+            with closing(self.read(part)) as pieces:
+                yield from pieces
+
 
 class _Meter:
     """Passes a stream on and knows afterwards what it was."""
@@ -83,7 +90,7 @@ class _Meter:
             yield piece
 
 
-def announce(db: Session, *, organisation_id: UUID, now: datetime) -> StoredFile:
+def announce(db: Session, *, organisation_id: UUID | None, now: datetime) -> StoredFile:
     """Make the row of a file that is going to be written."""
     stored = StoredFile(id=new_id(), organisation_id=organisation_id, created_at=now)
     db.add(stored)
@@ -123,6 +130,13 @@ def destroy(db: Session, stored_id: UUID, *, now: datetime) -> None:
         .where(StoredFile.id == stored_id, StoredFile.destroyed_at.is_(None))
         .values(wrapped_key=None, size_bytes=None, sha256=None, destroyed_at=now)
     )
+
+
+def traces(db: Session, stored_ids: Collection[UUID]) -> list[StoredFile]:
+    """Return what is known of files that were to be destroyed: when their keys were, and since when
+    their bytes are gone from the store, too. One whose key is there is not hidden."""
+    query = select(StoredFile).where(StoredFile.id.in_(stored_ids))
+    return list(db.scalars(query.order_by(StoredFile.id)))
 
 
 def to_erase(db: Session, *, limit: int, now: datetime) -> list[StoredFile]:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.clock import utc_now
 from app.ports import RoomOrder
 from app.rooms import commands
-from app.rooms.signed import read, signed
+from app.rooms.signed import signed
 from app.services import Services
 from app.waiting import service
 from app.waiting.schemas import DecidedOut, DenyIn, InCallIn, QueueOut
@@ -19,6 +19,7 @@ from app.web.blueprint import Blueprint
 from app.web.direct import Call, behind_flask
 from app.web.idempotency import idempotent
 from app.web.services import current_services
+from app.web.signed import read
 from app.web.transactions import after_commit, repeatable, transactional
 
 blp = Blueprint("waiting", __name__, description="Who waits to be let in")

@@ -1,5 +1,6 @@
 """How requests are read: JSON strictly, and nothing an operation did not ask for."""
 
+from functools import partial
 from typing import Any
 
 import flask_smorest
@@ -12,6 +13,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from app.errors import Invalid
 from app.web.direct import refuse_body
+from app.web.openapi import TeleconsultApi
 
 BODY = ("json", "form")
 
@@ -47,6 +49,10 @@ class Blueprint(flask_smorest.Blueprint):
     """flask-smorest's, reading requests strictly."""
 
     ARGUMENTS_PARSER = StrictParser()
+
+    def register_views_in_doc(self, api: TeleconsultApi, *about: Any, **named: Any) -> None:
+        """Have the views described when the document is wanted."""
+        api.describe_later(partial(super().register_views_in_doc, api, *about, **named))
 
 
 def refuse_the_unasked(app: Flask) -> None:

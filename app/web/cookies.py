@@ -1,4 +1,5 @@
-"""The cookies of people who sign in on our pages, and whose requests they are believed from.
+"""The cookies of people who sign in or watch a recording on our pages, and whose requests they are
+believed from.
 
 The cookie goes with requests of our own pages only: SameSite=Lax keeps it off what other sites
 send, and a write must besides come from our origin, which no page can forge: browsers say it in
@@ -22,6 +23,7 @@ from app.web.services import current_services
 STAFF = "teleconsult-staff"
 SIGN_IN = "teleconsult-sign-in"
 HOSPITAL = "teleconsult-hospital"
+PLAYBACK = "teleconsult-playback"
 # As long as browsers keep a cookie at most.
 HOSPITAL_KEPT = timedelta(days=400)
 READING = ("GET", "HEAD", "OPTIONS")
@@ -111,6 +113,24 @@ def hospital() -> str:
 def set_hospital(response: Response, organisation_id: str) -> None:
     """Keep which hospital was chosen; it says nothing of the person."""
     response.set_cookie(_name(HOSPITAL), organisation_id, max_age=HOSPITAL_KEPT, **_attributes())
+
+
+def playback_ticket() -> str:
+    """Return what this browser shows to go on watching; empty when there is nothing."""
+    return request.cookies.get(PLAYBACK, "")
+
+
+def set_playback(response: Response, ticket: str, *, path: str, until: datetime) -> None:
+    """Let this browser, and no script in it, go on with one view: under its address alone."""
+    response.set_cookie(
+        PLAYBACK,
+        ticket,
+        path=path,
+        expires=until,
+        secure=_is_secure(),
+        httponly=True,
+        samesite="Strict",
+    )
 
 
 def _name(name: str) -> str:

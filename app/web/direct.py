@@ -1,7 +1,7 @@
-"""The short way: the requests of every join are answered in front of Flask.
+"""The short way: the requests of every join, and a removal, are answered in front of Flask.
 
 Flask's routing, contexts and request objects take longer than all that such a request needs. The
-same handlers stand behind Flask, too: what is not of the plainest form is read or refused there,
+same routes stand behind Flask, too: what is not of the plainest form is read or refused there,
 and the OpenAPI document is made from there. Errors, request ids and log lines are the same.
 """
 
@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -47,19 +48,23 @@ class Answer:
 
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
+    status: HTTPStatus = HTTPStatus.OK
 
 
 # Takes the services, the call, and what the path names.
 Handler = Callable[..., Answer]
+# With None it has changed nothing, and leaves the request to Flask.
+Shortcut = Callable[..., Answer | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """A POST route: `rule` is what logs call it, `path` its plainest form."""
+    """A route: `rule` is what logs call it, `path` its plainest form. A DELETE has no body."""
 
     rule: str
     path: re.Pattern[str]
-    handler: Handler
+    handler: Shortcut
+    method: str = "POST"
 
 
 class ShortWay:
@@ -72,17 +77,18 @@ class ShortWay:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        if _is_plain(environ):
-            for door in self._doors:
-                found = door.path.fullmatch(environ["PATH_INFO"])
-                if found is not None:
-                    return self._serve(door, found.groupdict(), environ, start_response)
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        for door in self._doors:
+            if door.method == method and (found := door.path.fullmatch(path)):
+                if not _is_plain(environ):
+                    break
+                return self._serve(door, found.groupdict(), environ, start_response)
         return self._flask(environ, start_response)
 
     def _serve(
         self, door: Door, named: dict[str, str], environ: Environ, start_response: StartResponse
     ) -> Iterable[bytes]:
-        request_id = begin_request("POST", door.rule)
+        request_id = begin_request(door.method, door.rule)
         try:
             answer = door.handler(self._services, _call(environ), **named)
         except Exception as error:  # noqa: BLE001 - every error has its answer
@@ -90,13 +96,15 @@ class ShortWay:
             refusal.headers["X-Request-Id"] = request_id
             end_request(refusal.status_code)
             return refusal(environ, start_response)
+        if answer is None:
+            return self._flask(environ, start_response)
         headers = [
             ("Content-Type", "application/json"),
             ("Content-Length", str(len(answer.body))),
             ("X-Request-Id", request_id),
             *answer.headers,
         ]
-        start_response("200 OK", headers)
+        start_response(f"{answer.status:d} {answer.status.phrase}", headers)
         return [answer.body]
 
 
@@ -128,15 +136,25 @@ def refuse_body(body: bytes) -> None:
 
 
 def _is_plain(environ: Environ) -> bool:
-    """Tell whether it is a POST without a query, with a body of a known size that we take."""
-    if environ["REQUEST_METHOD"] != "POST" or environ.get("QUERY_STRING"):
+    """Tell whether it has no query, and a body of a known size that we take."""
+    if environ.get("QUERY_STRING"):
         return False
+    if environ["REQUEST_METHOD"] == "DELETE":
+        return _has_no_body(environ)
     size = environ.get("CONTENT_LENGTH") or ""
     return size.isdecimal() and int(size) <= MAX_BODY_BYTES
 
 
+def _has_no_body(environ: Environ) -> bool:
+    """Where no size is told, that is sure in HTTP/1.1 only: in HTTP/2 a body may follow unsaid."""
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        return False
+    size = environ.get("CONTENT_LENGTH")
+    return size == "0" or (not size and environ["SERVER_PROTOCOL"] == "HTTP/1.1")
+
+
 def _call(environ: Environ) -> Call:
-    size = int(environ["CONTENT_LENGTH"])
+    size = int(environ.get("CONTENT_LENGTH") or 0)
     body = environ["wsgi.input"].read(size) if size else b""
     address = environ.get("REMOTE_ADDR", "")
     return Call(environ["PATH_INFO"], EnvironHeaders(environ), body, address)

@@ -20,6 +20,9 @@ from app.web.direct import Answer, Call, Handler
 from app.web.problems import from_domain
 from app.web.services import current_services
 
+# Of what a caller may, the part that a process counts at once: thirty of 30,000 a minute.
+# Who may less than a thousand is counted one by one.
+PART_AHEAD = 1000
 # One address may be that of a whole hospital, so it may fail for several clients.
 SIGN_INS_PER_ADDRESS = 5
 # The exchange of a link counts by itself, because Flask does not see each of them.
@@ -38,7 +41,17 @@ def count_caller(subject: str) -> None:
     Raises:
         TooMany: it asks too often.
     """
-    _count("caller", subject, current_services().settings.rate_limit_caller)
+    _keep("caller", counted(current_services(), subject))
+
+
+def counted(services: Services, subject: str) -> Allowance | None:
+    """Count a request of a known caller, and return what is left; None where nothing is limited."""
+    rate = services.settings.rate_limit_caller
+    if rate is None:
+        return None
+    ahead = max(1, rate.amount // PART_AHEAD)
+    key = f"caller:{subject}"
+    return services.limiter.hit(key, amount=rate.amount, window_s=rate.window_s, ahead=ahead)
 
 
 def count_address() -> None:
@@ -47,7 +60,12 @@ def count_address() -> None:
     Raises:
         TooMany: the address it comes from asks too often.
     """
-    _count("address", address(), current_services().settings.rate_limit_address)
+    services = current_services()
+    rate = services.settings.rate_limit_address
+    if rate is not None:
+        key = f"address:{address()}"
+        counted = services.limiter.hit(key, amount=rate.amount, window_s=rate.window_s)
+        _keep("address", counted)
 
 
 def require_patience(client_id: str) -> None:
@@ -132,12 +150,8 @@ def _sign_in_keys(services: Services, client_id: str) -> list[tuple[str, Rate]]:
     return [(f"sign-in:{here}:{pair}", rate), (f"sign-in:{here}", wider)]
 
 
-def _count(kind: str, who: str, rate: Rate | None) -> None:
-    if rate is None:
-        return
-    allowance = current_services().limiter.hit(
-        f"{kind}:{who}", amount=rate.amount, window_s=rate.window_s
-    )
+def _keep(kind: str, allowance: Allowance | None) -> None:
+    """Have the answer tell what is left, if anything is."""
     if allowance is None:
         return
     g.allowance = (kind, allowance)
@@ -170,10 +184,13 @@ def _count_unknown_link(response: Response) -> Response:
 
 def _tell(response: Response) -> Response:
     if "allowance" in g:
-        name, allowance = g.allowance
-        policy = f'"{name}";q={allowance.amount};w={allowance.window_s}'
-        response.headers["RateLimit-Policy"] = policy
-        response.headers["RateLimit"] = (
-            f'"{name}";r={allowance.remaining};t={allowance.resets_in_s}'
-        )
+        response.headers.update(told(*g.allowance))
     return response
+
+
+def told(name: str, allowance: Allowance) -> tuple[tuple[str, str], ...]:
+    """Return the headers that say what is left."""
+    return (
+        ("RateLimit-Policy", f'"{name}";q={allowance.amount};w={allowance.window_s}'),
+        ("RateLimit", f'"{name}";r={allowance.remaining};t={allowance.resets_in_s}'),
+    )

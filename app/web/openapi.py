@@ -1,6 +1,8 @@
 """The OpenAPI 3.1 document: made by flask-smorest from the routes, completed here."""
 
 import re
+from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 from flask import Flask, current_app
@@ -23,7 +25,8 @@ TAGS = {
     "waiting": "Who waits to be let in",
     "moderation": "What is done to people in a running call",
     "consents": "What people agreed to, and with which text",
-    "recordings": "Recordings, with everybody's consent",
+    "recordings": "Recordings, with everybody's consent, and who may watch them",
+    "holds": "Legal holds: what must not be deleted",
     "files": "What people share in a session",
     "attendance": "Who was in the room",
     "emergencies": "Entering an emergency uninvited",
@@ -49,6 +52,7 @@ PLACES = (
     ("/sessions/*/waiting", "waiting"),
     ("/sessions/*/consents", "consents"),
     ("/sessions/*/recordings", "recordings"),
+    ("/sessions/*/holds", "holds"),
     ("/sessions/*/files", "files"),
     ("/sessions/*/attendance", "attendance"),
     ("/sessions/*/emergency-entries", "emergencies"),
@@ -59,11 +63,13 @@ PLACES = (
     ("/visits", "visits"),
     ("/consent-texts", "consents"),
     ("/recordings", "recordings"),
+    ("/holds", "holds"),
     ("/webhooks", "webhooks"),
     ("/events", "events"),
     ("/organisation", "organisation"),
     ("/audit", "audit"),
     ("/j/", "links"),
+    ("/p/", "links"),
     ("/health", "operation"),
     ("/stats", "operation"),
     ("/metrics", "operation"),
@@ -80,9 +86,29 @@ ETag in `If-Match`. Times are RFC 3339 with a zone. Lists are pages with an opaq
 
 
 class TeleconsultApi(Api):
-    """flask-smorest with our errors; the document is served by `app.web.docs`."""
+    """flask-smorest with our errors; the document is served by `app.web.docs`.
+
+    It is made when somebody asks for it: few processes ever are asked, and it takes as long as the
+    rest of what they begin with.
+    """
 
     ERROR_SCHEMA = ProblemOut
+
+    def __init__(self, app: Flask) -> None:
+        self._undescribed: list[Callable[[], None]] = []
+        self._lock = Lock()
+        super().__init__(app)
+
+    def describe_later(self, describe: Callable[[], None]) -> None:
+        """Remember how to write a part of the document; parts come in the order of these calls."""
+        self._undescribed.append(describe)
+
+    def described(self) -> dict[str, Any]:
+        """Return the document as flask-smorest makes it."""
+        with self._lock:
+            while self._undescribed:
+                self._undescribed.pop(0)()
+            return dict(self.spec.to_dict())
 
     def _register_error_handlers(self) -> None:
         """Leave errors to `app.web.problems`."""
@@ -91,8 +117,8 @@ class TeleconsultApi(Api):
 def document(app: Flask) -> dict[str, Any]:
     """Return the whole document, in a stable order."""
     with app.app_context():
-        smorest = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"]
-        spec: dict[str, Any] = smorest.spec.to_dict()
+        smorest: TeleconsultApi = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"]
+        spec = smorest.described()
     spec["info"]["description"] = DESCRIPTION
     spec["info"]["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
     spec["servers"] = [{"url": "/"}]

@@ -70,6 +70,7 @@ class WebhookDelivery(Base):
             "session_id",
             postgresql_where=text("state = 'pending'"),
         ),
+        Index("ix_webhook_deliveries_event_id", "event_id"),
         Index("ix_webhook_deliveries_page", "subscription_id", "created_at", "id"),
         # Hopefully few among millions.
         Index(

@@ -16,3 +16,13 @@ config.disableInviteFunctions = true;
 
 // Everybody sees the question before being recorded. The rule itself is enforced on the server.
 config.recordings = Object.assign(config.recordings || {}, { requireConsent: true, showPrejoinWarning: true });
+
+// Files go to the service, through this same server (nginx-custom/teleconsult.conf). The app on phones reads this file
+// without a page, and shares no files. What is larger than this is shared from the personal page.
+if (typeof window !== 'undefined' && window.location) {
+    config.fileSharing = {
+        enabled: true,
+        apiUrl: `${window.location.origin}/jitsi/documents`,
+        maxFileSize: 50 * 1024 * 1024
+    };
+}

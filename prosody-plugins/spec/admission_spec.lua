@@ -24,6 +24,14 @@ describe("admission.read", function ()
 		assert.is_true(admission.read(good_answer({ consented = true }), "p").consented);
 	end);
 
+	it("believes that there are no files only when it is said", function ()
+		assert.is_false(admission.read(good_answer(), "p").no_files);
+		assert.is_false(admission.read(good_answer({ files = true }), "p").no_files);
+		local policy = admission.read(good_answer({ files = false }), "p");
+		assert.is_true(policy.no_files);
+		assert.is_true(admission.kept(policy).no_files);
+	end);
+
 	it("keeps code and text of a refusal", function ()
 		assert.same({ allow = false; code = "too-early"; text = "Later." },
 			admission.read({ allow = false; code = "too-early"; text = "Later." }, "p"));

@@ -93,4 +93,13 @@ describe("avmoderation", function ()
 		avmoderation.remember(state, "audio", "p", false);
 		assert.is_false(avmoderation.is_allowed(state, "audio", "p"));
 	end);
+
+	it("knows an order that is older than what came meanwhile", function ()
+		local state = {};
+		assert.is_false(avmoderation.is_overtaken(state, 2));
+		assert.is_false(avmoderation.is_overtaken(state, 2)); -- the same again
+		assert.is_true(avmoderation.is_overtaken(state, 1));
+		assert.is_false(avmoderation.is_overtaken(state, nil)); -- of a service that does not say
+		assert.is_false(avmoderation.is_overtaken(state, 3));
+	end);
 end);

@@ -34,6 +34,15 @@ describe("bans", function ()
 		assert.is_false(made:holds("q"));
 	end);
 
+	it("hold before they are on the disk", function ()
+		local made = run();
+		made:hold("p", 1050);
+		assert.is_true(made:holds("p"));
+		assert.is_nil(store.kept.p);
+		made:keep("p");
+		assert.same({ expires = 1050 }, store.kept.p);
+	end);
+
 	it("outlive this run", function ()
 		run():add("p");
 		assert.is_true(run():holds("p"));

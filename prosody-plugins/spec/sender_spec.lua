@@ -37,31 +37,77 @@ describe("sender", function ()
 	end);
 
 	it("has one batch on the wire and gathers anew when it is taken", function ()
-		local world = fixture();
-		world.push(1, 70);
+		local world = fixture(400);
+		world.push(1, 120);
 		world.tick();
-		world.push(71, 72);
+		world.push(121, 122);
 		assert.equal(1, #world.posts);
-		assert.same(range(1, 50), world.sent(1));
+		assert.same(range(1, 100), world.sent(1));
 		world.posts[1].done(true);
 		assert.equal(1, #world.posts);
-		world.push(73);
+		world.push(123);
 		world.tick();
-		assert.same(range(51, 73), world.sent(2));
+		assert.same(range(101, 123), world.sent(2));
 		world.posts[2].done(true);
 		assert.equal(0, sender.length(world.queue));
 	end);
 
 	it("sends at once what fills a batch of its own", function ()
-		local world = fixture(200);
-		world.push(1, 120);
+		local world = fixture(400);
+		world.push(1, 220);
 		world.tick();
 		world.posts[1].done(true);
-		assert.same(range(51, 100), world.sent(2));
+		assert.same(range(101, 200), world.sent(2));
 		world.posts[2].done(true);
 		assert.equal(2, #world.posts);
 		world.tick();
-		assert.same(range(101, 120), world.sent(3));
+		assert.same(range(201, 220), world.sent(3));
+	end);
+
+	it("gathers for longer in a burst, and only then", function ()
+		local world = fixture();
+		local waited = {};
+		for _, number in ipairs({ 8, 9, 60, 59, 1 }) do
+			world.push(1, number);
+			table.insert(waited, world.timers[1].seconds);
+			world.tick();
+			world.posts[#world.posts].done(true);
+		end
+		assert.same({ 0.03, 0.03, 0.2, 0.2, 0.03 }, waited);
+	end);
+
+	it("does not wait out a pause when the API is seen to be back", function ()
+		local world = fixture();
+		world.push(1);
+		world.sender:wake(); -- nothing was refused
+		assert.equal(0, #world.posts);
+		world.tick();
+		world.posts[1].done(false);
+		world.sender:wake();
+		assert.same({ 1 }, world.sent(2));
+		world.posts[2].done(true);
+		world.tick(); -- the pause that was cut short
+		assert.equal(2, #world.posts);
+	end);
+
+	it("is woken once, and then pauses as before", function ()
+		local world = fixture();
+		world.push(1);
+		world.tick();
+		world.posts[1].done(false);
+		world.sender:wake();
+		world.posts[2].done(false);
+		world.sender:wake();
+		assert.equal(2, #world.posts);
+		world.tick();
+		world.tick();
+		assert.equal(3, #world.posts);
+		world.posts[3].done(true);
+		world.push(2);
+		world.tick();
+		world.posts[4].done(false);
+		world.sender:wake();
+		assert.equal(5, #world.posts);
 	end);
 
 	it("starts again after it was idle", function ()

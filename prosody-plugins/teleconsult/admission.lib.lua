@@ -7,7 +7,7 @@ local text = module:require "teleconsult/text";
 local admission = {};
 
 -- Conference request and join follow each other within milliseconds. An answer this young is used for both, which halves
--- the questions to the API; whatever changes a person's right meanwhile (kick, end, affiliate) raises the generation and voids it.
+-- the questions to the API; whatever changes what they say meanwhile (kick, end, affiliate, files) raises the generation and voids it.
 admission.REUSE = 2; -- seconds
 
 local AFFILIATIONS = { owner = true; member = true };
@@ -46,6 +46,7 @@ function admission.read(answer, participant_id)
 		waiting_room = answer.waiting_room == true;
 		consented = answer.consented == true;
 		permissions = as_set(answer.permissions);
+		no_files = answer.files == false;
 	};
 end
 
@@ -74,7 +75,7 @@ end
 
 -- What stays of a policy while its person is in the room.
 function admission.kept(policy)
-	return { host = policy.host; permissions = policy.permissions };
+	return { host = policy.host; permissions = policy.permissions; no_files = policy.no_files };
 end
 
 -- Is this remembered answer about this room, this token, and young enough?

@@ -36,6 +36,14 @@ local function place_of(list, nick)
 	end
 end
 
+-- An order that was given again, or waited for its turn, may be older than what the room was told meanwhile (state: see
+-- occupancy). version: how often the service had changed it by then; nil from a service that does not say.
+function avmoderation.is_overtaken(state, version)
+	local newest = state.av_version or 0;
+	state.av_version = math.max(newest, version or newest);
+	return (version or newest) < newest;
+end
+
 function Moderation:tell(room, to, content)
 	content.type, content.room = "av_moderation", room.jid;
 	self.send(self.st.message({ from = self.address; to = to })

@@ -29,12 +29,20 @@ function Bans:load()
 	self:forget_expired();
 end
 
--- Holds at once, even when the disk is full. expires (unix s): nil for good, which is longer than any token lives.
-function Bans:add(participant_id, expires)
-	expires = expires or self.now() + self.ttl;
-	self.entries[participant_id] = expires;
-	local ok, problem = self.store:set(participant_id, { expires = expires });
+-- Holds at once, and with `keep` after the next run, too. expires (unix s): nil for good, which is longer than any token lives.
+function Bans:hold(participant_id, expires)
+	self.entries[participant_id] = expires or self.now() + self.ttl;
+end
+
+-- When the disk is full the ban holds all the same, in this run.
+function Bans:keep(participant_id)
+	local ok, problem = self.store:set(participant_id, { expires = self.entries[participant_id] });
 	if not ok then self.log("error", "the ban of %s would not outlive a restart: %s", participant_id, problem); end
+end
+
+function Bans:add(participant_id, expires)
+	self:hold(participant_id, expires);
+	self:keep(participant_id);
 end
 
 function Bans:holds(participant_id)

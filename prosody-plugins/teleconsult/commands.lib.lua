@@ -53,6 +53,10 @@ local function is_moment(value) -- unix s
 	return type(value) == "number" and value > 0;
 end
 
+local function is_count(value)
+	return type(value) == "number" and value >= 0 and value % 1 == 0;
+end
+
 local function optional(check)
 	return function (value) return value == nil or check(value); end;
 end
@@ -67,11 +71,12 @@ local ARGUMENTS = {
 	message = { room = is_room; text = is_text; participant_id = optional(is_text) };
 	mute = { room = is_room; media = is_medium; participant_id = optional(is_text); except = optional(are_ids);
 		moderators = optional(is_boolean) };
-	unmute = { room = is_room; media = is_device; participant_id = is_text };
+	unmute = { room = is_room; media = is_device; participant_id = is_text; version = optional(is_count) };
 	av_moderation = { room = is_room; audio = is_boolean; video = is_boolean; audio_allowed = optional(are_ids);
-		video_allowed = optional(are_ids) };
+		video_allowed = optional(are_ids); version = optional(is_count) };
 	record_start = { room = is_room; recording_id = is_text };
 	record_stop = { room = is_room; recording_id = is_text };
+	files = { room = is_room };
 	rooms = {};
 };
 

@@ -54,6 +54,7 @@ end
 
 function orders.unmute(room, occupants, args)
 	local records = occupancy.of_participant(occupants, args.participant_id);
+	if avmoderation.is_overtaken(occupants, args.version) then return { present = #records > 0 }; end
 	if avmoderation.is_on(room, args.media) then
 		avmoderation.remember(occupants, args.media, args.participant_id, true);
 	end
@@ -71,6 +72,7 @@ local function apply_allowed(room, occupants, medium)
 end
 
 function orders.av_moderation(room, occupants, args)
+	if avmoderation.is_overtaken(occupants, args.version) then return { present = true }; end
 	occupants.av_allowed = { audio = as_set(args.audio_allowed); video = as_set(args.video_allowed) };
 	for _, medium in ipairs(avmoderation.MEDIA) do
 		orders.av:switch(room, medium, args[medium], room.jid .. "/" .. FOCUS_NICK);

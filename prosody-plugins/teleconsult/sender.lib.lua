@@ -2,11 +2,13 @@
 -- The queue is bounded. When it is full the oldest event goes and stays lost: later events, and the API's own comparisons
 -- with the rooms, put right who is present. Pure: sending, timer and log are handed in.
 
-local BATCH = 50; -- events in one request (the API's limit)
+local BATCH = 100; -- events in one request: the API takes 256 kB
 local FIRST_RETRY, LAST_RETRY = 0.5, 10; -- seconds
 -- Joins come in bursts. A request costs the API and its database more than the events in it, so a batch that is not full
--- waits this long for more, also between two requests; nobody sees it.
-local GATHER = 0.04; -- seconds
+-- waits this long for more, also between two requests; nobody sees it. In a burst all of the machine is wanted for letting
+-- people in, and it waits longer.
+local GATHER, GATHER_IN_A_BURST = 0.03, 0.2; -- seconds
+local BURST = 300; -- events a second
 
 local sender = {};
 
@@ -47,20 +49,21 @@ Sender.__index = Sender;
 
 -- deps: queue, limit, source, post(message, done(accepted)), timer(seconds, fn), log(level, format, ...)
 function sender.new(deps)
-	return setmetatable({ deps = deps; queue = deps.queue; delay = FIRST_RETRY }, Sender);
+	return setmetatable({ deps = deps; queue = deps.queue; delay = FIRST_RETRY; gather = GATHER }, Sender);
 end
 
 local function send(self)
 	if self.stopped then return; end
 	local events, last = batch_of(self.queue);
 	if not events[1] then self.busy = false; return; end -- a reload finds nothing waiting
+	self.gather = #events < BURST * self.gather and GATHER or GATHER_IN_A_BURST;
 	self.deps.post({ source = self.deps.source; events = events }, function (accepted)
 		self:on_answer(accepted, last);
 	end);
 end
 
 local function send_later(self)
-	self.deps.timer(GATHER, function () send(self); end);
+	self.deps.timer(self.gather, function () send(self); end);
 end
 
 -- After a batch was taken: what fills another one goes at once.
@@ -75,15 +78,33 @@ local function go_on(self)
 	end
 end
 
+local function rest(self)
+	local this_one = {};
+	self.resting = this_one;
+	self.deps.timer(self.delay, function ()
+		if self.resting ~= this_one then return; end -- woken
+		self.resting = nil;
+		send(self);
+	end);
+	self.delay = math.min(self.delay * 2, LAST_RETRY);
+end
+
 function Sender:on_answer(accepted, last)
 	if accepted then
-		self.delay, self.full = FIRST_RETRY, false;
+		self.delay, self.full, self.was_woken = FIRST_RETRY, false, false;
 		forget(self.queue, last);
 		go_on(self);
 	else
-		self.deps.timer(self.delay, function () send(self); end);
-		self.delay = math.min(self.delay * 2, LAST_RETRY);
+		rest(self);
 	end
+end
+
+-- The API has just answered something else: what it did not take is sent now. Once, until it takes something: it may have its
+-- reasons, and is asked at every join.
+function Sender:wake()
+	if not self.resting or self.was_woken then return; end
+	self.resting, self.was_woken = nil, true;
+	send(self);
 end
 
 local function make_room(self)

@@ -22,6 +22,7 @@ local attempts = module:require "teleconsult/attempts";
 local events = module:require "teleconsult/events";
 local occupancy = module:require "teleconsult/occupancy";
 local person = module:require "teleconsult/person";
+local questions = module:require "teleconsult/questions";
 local signature = module:require "teleconsult/signature";
 local token = module:require "teleconsult/token";
 local wire = module:require "teleconsult/wire";
@@ -179,6 +180,17 @@ local function is_banned(who)
 	return bans ~= nil and bans:holds(who.participant_id);
 end
 
+local doors = questions.new({
+	timer = add_timer;
+	post = function (message, done)
+		service.api.post("/internal/rooms/admission", message, function (answer, reason)
+			local outbox = answer and service.state.outbox;
+			if outbox then outbox:wake(); end
+			done(answer, reason);
+		end);
+	end;
+});
+
 local WAITS = { ["not-admitted"] = true; ["denied"] = true; ["consent-missing"] = true };
 
 local function question(stage, who, node)
@@ -194,7 +206,7 @@ function service.ask(stage, who, room_jid)
 	local node = jid.node(room_jid);
 	local generation = service.state.generation;
 	local answer, reason = service.wait_for(function (done)
-		service.api.post("/internal/rooms/admission", question(stage, who, node), done);
+		doors:ask(question(stage, who, node), done);
 	end);
 	local policy = answer and admission.read(answer, who.participant_id);
 	if policy and policy.allow and generation == service.state.generation then

@@ -1,6 +1,7 @@
 """The application in this process, over real PostgreSQL; each test has organisations of its own."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -14,7 +15,11 @@ from app.localstack.supervisor import LocalStack
 from app.services import Services
 from tests.api.filing import Archive, Filing, archive_of
 from tests.api.hospital import Hospital, admit_hospital
-from tests.api.prosody import Prosody
+from tests.api.in_call import InCall, enter
+from tests.api.prosody import Prosody, prosody_of
+from tests.api.recorded import recorded
+from tests.api.recorder import Recorder, film, recorder_of
+from tests.api.test_recordings import Call
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +52,7 @@ def live(services: Services) -> Iterator[MemoryRooms]:
 @pytest.fixture
 def prosody(app: Flask, services: Services) -> Prosody:
     """A run of Prosody that tells the application what happens in the rooms."""
-    return Prosody(app, services, services.settings.room_events_secret[0])
+    return prosody_of(app, services)
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +81,43 @@ def filing(archive: Archive, alice: Hospital) -> Filing:
 
 
 @pytest.fixture
+def call(alice: Hospital, services: Services, prosody: Prosody) -> Call:
+    """A call that was recorded."""
+    return recorded(alice, services, prosody)
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where films are made."""
+    return tmp_path_factory.mktemp("films")
+
+
+@pytest.fixture(scope="session")
+def plain(films: Path) -> bytes:
+    """A film as Jibri leaves it."""
+    return film(films / "plain.mp4")
+
+
+@pytest.fixture
+def recorder(services: Services, tmp_path: Path) -> Recorder:
+    """A recorder whose files lie in a folder of their own."""
+    return recorder_of(services, tmp_path)
+
+
+@pytest.fixture
 def alone(postgres: LocalStack) -> None:
     """No session of an earlier test is due: a sweep in the future would look at all of them."""
     with postgres.postgres.as_admin() as admin:
         admin.execute("UPDATE teleconference.sessions SET due_at = NULL WHERE due_at IS NOT NULL")
+
+
+@pytest.fixture
+def doctor(filing: Filing, prosody: Prosody) -> InCall:
+    """A doctor in the room: whoever else comes in finds a host there."""
+    return enter(filing.person("doctor"), prosody)
+
+
+@pytest.fixture
+def patient(doctor: InCall, filing: Filing, prosody: Prosody) -> InCall:
+    """A patient in the same room."""
+    return enter(filing.person("patient"), prosody, meeting=doctor.meeting)

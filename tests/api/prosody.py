@@ -35,12 +35,18 @@ class Prosody:
 
     def ask(self, **question: Any) -> dict[str, Any]:
         """Ask for admission and return the answer, whose signature must be good."""
-        message_id, asked = str(uuid4()), {"stage": "join", "token_id": "t", **question}
-        answer = self.post(ADMISSION, orjson.dumps(asked), message_id)
+        [answer] = self.ask_together(question)
+        return answer
+
+    def ask_together(self, *questions: dict[str, Any]) -> list[dict[str, Any]]:
+        """Ask for the admission of several people at once."""
+        asked = [{"stage": "join", "token_id": "t", **question} for question in questions]
+        message_id = str(uuid4())
+        answer = self.post(ADMISSION, orjson.dumps({"questions": asked}), message_id)
         assert answer.status_code == 200, answer.text
         assert answer.headers["webhook-id"] == f"{message_id}.answer"
         assert verified_secret(dict(answer.headers), answer.data, secrets=[self.secret])
-        return dict(answer.get_json())
+        return list(answer.get_json()["answers"])
 
     def tell(self, *events: dict[str, Any], source: str = "") -> int:
         """Send a batch and return how many events were accepted."""
@@ -48,6 +54,11 @@ class Prosody:
         answer = self.post(EVENTS, orjson.dumps(batch))
         assert answer.status_code == 200, answer.text
         return int(answer.get_json()["accepted"])
+
+
+def prosody_of(app: Flask, services: Services) -> Prosody:
+    """Return a run of Prosody that has the service's secret."""
+    return Prosody(app, services, services.settings.room_events_secret[0])
 
 
 @dataclass(frozen=True)

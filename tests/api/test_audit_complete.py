@@ -33,11 +33,16 @@ from tests.api import test_schema as document
 from tests.api.clinic import make_appointment, with_directory
 from tests.api.filing import Filing, Person
 from tests.api.hospital import Hospital, admit_hospital
-from tests.api.prosody import ADMISSION, EVENTS, Prosody, invite
+from tests.api.in_call import InCall, enter, listed
+from tests.api.left import put
+from tests.api.prosody import ADMISSION, EVENTS, Prosody, invite, prosody_of
+from tests.api.recorder import Recorder
 from tests.api.records import audit_of, code_of, events_of
 from tests.api.signed_in import sign_staff_in
+from tests.api.watching import finish
 
 TEXT = ours(RECORDING, "en")
+VIEWER = {"viewer_reference": "insurer-4", "viewer_name": "Jo Reader"}
 WRITING = {"post", "put", "patch", "delete"}
 PATHS: dict[str, dict[str, Any]] = document.DOCUMENT["paths"]
 WRITES = sorted(
@@ -108,7 +113,7 @@ def doctors_link(hospital: Hospital, _services: Services) -> dict[str, str]:
 
 def call_going_on(hospital: Hospital, services: Services) -> dict[str, str]:
     """A doctor, whose link it is, and a patient are in the room."""
-    prosody = Prosody(hospital.app, services, services.settings.room_events_secret[0])
+    prosody = prosody_of(hospital.app, services)
     session = hospital.new_session()
     doctor = hospital.invite(session["id"], "doctor")
     patient = invite(services, hospital, session)
@@ -177,6 +182,30 @@ def recorded(hospital: Hospital, services: Services) -> dict[str, str]:
     return {**place, "recording_id": made["id"]}
 
 
+def withheld(hospital: Hospital, services: Services) -> dict[str, str]:
+    """A file of a recording that somebody has to decide about."""
+    place = recorded(hospital, services)
+    file = put(services, place["recording_id"], state="withheld")
+    return {"recording_id": place["recording_id"], "recording_file_id": str(file.id)}
+
+
+def watchable(hospital: Hospital, services: Services) -> dict[str, str]:
+    """A recording that is over and can be watched, and a link to it."""
+    place = recorded(hospital, services)
+    recording = place["recording_id"]
+    finish(services, recording)
+    made = hospital.post(f"/recordings/{recording}/playback-links", json=VIEWER).get_json()
+    code = made["url"].rsplit("/", 1)[-1]
+    return {**place, "link_id": made["id"], "code": code}
+
+
+def held(hospital: Hospital, _services: Services) -> dict[str, str]:
+    """A session that somebody holds."""
+    session = hospital.new_session()["id"]
+    made = hospital.post(f"/sessions/{session}/holds", json={"reason": "incident"})
+    return {"hold_id": made.get_json()["id"]}
+
+
 def shared_file(hospital: Hospital, services: Services) -> dict[str, str]:
     """A report that can be opened and deleted, by its doctor's page too."""
     session = hospital.new_session()
@@ -222,6 +251,12 @@ PLACES: dict[str, Callable[[Hospital, Services], dict[str, str]]] = {
     "POST /j/{code}/waiting/admit-next": queue,
     "POST /sessions/{session_id}/recordings": call_going_on,
     "POST /recordings/{recording_id}/stop": recorded,
+    "POST /recordings/{recording_id}/files/{recording_file_id}/release": withheld,
+    "DELETE /recordings/{recording_id}": watchable,
+    "POST /recordings/{recording_id}/playback-links": watchable,
+    "DELETE /recordings/{recording_id}/playback-links/{link_id}": watchable,
+    "POST /p/{code}/views": watchable,
+    "POST /holds/{hold_id}/release": held,
     "POST /sessions/{session_id}/consents": call_going_on,
     "POST /j/{code}/consents": doctors_link,
     "POST /j/{code}/controls/stop-recording": recorded,
@@ -262,6 +297,7 @@ def named_in(operation: str) -> set[str]:
 
 def prepare(case: Any, operation: str, hospital: Hospital, services: Services) -> None:
     """Let the request be about something that exists, and be no repetition of another."""
+    document.existing.cache_clear()
     document.bring_to_life(case, hospital)
     if case.headers:
         case.headers.pop("Idempotency-Key", None)
@@ -274,6 +310,8 @@ def prepare(case: Any, operation: str, hospital: Hospital, services: Services) -
         case.body |= {"act": "given", "text_sha256": TEXT.sha256}
     if operation.endswith(("/recordings", "/record")):
         case.body = {"ask_first": True}
+    if operation.endswith("/playback-links"):
+        case.body = VIEWER
     if "/files/" in operation and "/link" in operation:  # of a report there is no preview
         case.body = {}
     if operation.endswith("/av-moderation"):  # off is what it is
@@ -290,7 +328,7 @@ def prepare(case: Any, operation: str, hospital: Hospital, services: Services) -
 def test_every_write_leaves_an_entry(services: Services, alice: Hospital, operation: str) -> None:
     """Each request that was answered with success, whatever was in it."""
     method, path = operation.split()
-    strategy = document.schema[path][method].as_strategy(generation_mode=GenerationMode.POSITIVE)
+    strategy = document.api()[path][method].as_strategy(generation_mode=GenerationMode.POSITIVE)
     done = []
 
     @few
@@ -366,11 +404,50 @@ def upload(hospital: Hospital, services: Services, _prosody: Prosody) -> None:
     shared_file(hospital, services)
 
 
+def in_room(hospital: Hospital, services: Services, prosody: Prosody) -> InCall:
+    """Prosody gives a pass to somebody in a room, and asks what files there are."""
+    here = Filing(services, hospital.app, hospital, hospital.new_session(), Path())
+    inside = enter(here.person("doctor"), prosody)
+    assert listed(here, prosody) == []
+    return inside
+
+
+def share_in_call(hospital: Hospital, services: Services, prosody: Prosody) -> None:
+    """Jitsi's client sends a file."""
+    sent = in_room(hospital, services, prosody).send(samples.pdf())
+    assert sent.status_code == 200, sent.text
+
+
+def delete_in_call(hospital: Hospital, services: Services, prosody: Prosody) -> None:
+    """Jitsi's client sends a file and deletes it."""
+    inside = in_room(hospital, services, prosody)
+    sent = inside.send(samples.pdf()).get_json()
+    assert inside.call("DELETE", f"/{sent['fileId']}").status_code == 200
+
+
+def hand_over(hospital: Hospital, services: Services, _prosody: Prosody) -> None:
+    """A recorder registers a file and sends it."""
+    recording = recorded(hospital, services)["recording_id"]
+    recorder = Recorder(services, hospital.app, services.settings.recorder_secret[0])
+    metadata = {"participants": [], "recording_id": recording}
+    upload = recorder.tell(b"film", str(uuid4()), metadata=metadata)["upload"]
+    assert recorder.send(upload, b"film").status_code == 204
+
+
 # What is no part of the API's document: pages, Prosody, and bytes.
 UNDOCUMENTED: dict[str, tuple[Doing, str]] = {
     "PATCH /uploads/<ticket>": (upload, "file.uploaded"),
+    "POST /jitsi/documents/sessions/<meeting>/files": (share_in_call, "file.uploaded"),
+    "DELETE /jitsi/documents/sessions/<meeting>/files/<uuid:file_id>": (
+        delete_in_call,
+        "file.deleted",
+    ),
+    "POST /internal/rooms/files": (in_room, "file.listed"),
+    "POST /internal/rooms/file-pass": (in_room, "file.pass_issued"),
     "POST /staff/sign-out": (leave, "staff.signed_out"),
     "POST /internal/rooms/recording": (record, "recording.refused"),
+    "POST /internal/recorder/files": (hand_over, "recording.file_registered"),
+    "PATCH /internal/recorder/uploads/<ticket>": (hand_over, "recording.file_received"),
     "POST /internal/rooms/waiting": (let_in_by_stranger, "room.act_refused"),
     f"POST {EVENTS}": (join, "participant.joined"),
     f"POST {ADMISSION}": (knock, "room.entry_refused"),

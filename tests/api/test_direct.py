@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 
 import pytest
 from flask import Flask
 from sqlalchemy.exc import DataError, OperationalError
 
+from app.adapters.memory import MemoryRooms
 from app.factory import create_app
 from app.localstack.supervisor import LocalStack
 from app.organisations.keys import KeyRing
@@ -15,7 +16,7 @@ from app.services import Services
 from tests.api.hospital import Hospital
 from tests.api.problems import problem
 from tests.api.prosody import ADMISSION, EVENTS
-from tests.api.records import code_of
+from tests.api.records import code_of, types_of
 
 
 @pytest.fixture
@@ -35,6 +36,68 @@ def test_both_ways_give_the_same_answer(app: Flask, path: str) -> None:
     for name in ("Content-Type", "Cache-Control"):
         assert short.headers[name] == long.headers[name]
     assert short.headers["X-Request-Id"] != long.headers["X-Request-Id"]
+
+
+def test_both_ways_remove_alike(app: Flask, alice: Hospital, live: MemoryRooms) -> None:
+    """Status, body and headers; and the room hears of both."""
+    session = alice.new_session()
+    people = [alice.invite(session["id"])["id"] for _ in range(2)]
+    for person in people:
+        live.enter(session["room_name"], person)
+    paths = [f"/sessions/{session['id']}/participants/{person}" for person in people]
+    short = alice.delete(paths[0])
+    long = alice.delete(paths[1], headers={"Transfer-Encoding": "chunked"})
+    assert (short.status_code, long.status_code) == (200, 200)
+    assert dict(short.headers).keys() == dict(long.headers).keys()
+    for name in ("Content-Type", "ETag"):
+        assert short.headers[name] == long.headers[name]
+    own = {"id", "created_at", "removed_at"}
+    bodies = [
+        [(name, value) for name, value in answer.get_json().items() if name not in own]
+        for answer in (short, long)
+    ]
+    assert bodies[0] == bodies[1]
+    assert live.rooms[session["room_name"]].banned == set(people)
+
+
+def test_an_unconfirmed_removal_is_accepted(alice: Hospital, live: MemoryRooms) -> None:
+    """On the short way, too."""
+    session = alice.new_session()
+    path = f"/sessions/{session['id']}/participants/{alice.invite(session['id'])['id']}"
+    live.alive = False
+    assert alice.delete(path).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"query_string": {"a": "1"}}, "invalid_request"),
+        ({"json": {"a": 1}}, "invalid_request"),
+        ({"headers": {"Idempotency-Key": "ä"}}, "idempotency_key_invalid"),
+        ({"headers": {"Authorization": "Bearer forged"}}, "token_invalid"),
+    ],
+)
+def test_what_more_a_removal_asks_for_is_heard(
+    alice: Hospital, services: Services, more: dict[str, Any], code: str
+) -> None:
+    """By Flask, which takes over as if nobody had looked at it before."""
+    session = alice.new_session()
+    person = alice.invite(session["id"])
+    path = f"/sessions/{session['id']}/participants/{person['id']}"
+    assert alice.delete(path, **more).get_json()["code"] == code
+    assert types_of(services, session["id"])[-1] == "participant.invited"
+
+
+def test_a_body_of_unknown_length_is_read(alice: Hospital, live: MemoryRooms) -> None:
+    """In HTTP/2 a body needs no length; for a time is not for good."""
+    session = alice.new_session()
+    path = f"/sessions/{session['id']}/participants/{alice.invite(session['id'])['id']}"
+    unsaid = {"SERVER_PROTOCOL": "HTTP/2", "CONTENT_LENGTH": "", "wsgi.input_terminated": True}
+    body = {"ban_s": 60}
+    assert (
+        alice.delete(path, json=body, environ_overrides=unsaid).get_json()["removed_until"]
+        is not None
+    )
 
 
 def test_what_is_not_asked_for_is_refused(app: Flask, path: str) -> None:

@@ -12,9 +12,10 @@ from sqlalchemy.exc import DBAPIError
 
 from app.clock import utc_now
 from app.directory import service as directory
+from app.localstack.supervisor import LocalStack
 from app.ports import DirectoryEntry
 from app.services import Services
-from tests.api.clinic import appointment_in
+from tests.api.clinic import appointment_in, with_directory
 from tests.api.hospital import Hospital
 from tests.hospital_services import HospitalService, fhir_person, rest_person, serving
 
@@ -159,7 +160,7 @@ def test_who_is_known_can_be_booked_whatever_the_service_does(
     services: Services, alice: Hospital, outside: HospitalService, fault: str | int
 ) -> None:
     """An outage of theirs stops nothing here."""
-    book(alice)
+    assert book(alice).status_code == 201
     make_old(services, alice)
     outside.fault = fault
     assert book(alice).status_code == 201
@@ -270,3 +271,46 @@ def test_a_comma_asks_for_nobody_else(alice: Hospital, outside: HospitalService)
     answer = book(alice, patient_reference=f"{NEW_PATIENT},nobody")
     assert 400 <= answer.status_code < 500, answer.text
     assert f"Patient?{NEW_PATIENT}\\,nobody" in outside.asked
+
+
+FORGET = text("SELECT clinical.forget_people(:before, 50)")
+
+
+def test_who_cannot_be_reached_any_more_is_nobody_known(
+    services: Services, alice: Hospital, outside: HospitalService, postgres: LocalStack
+) -> None:
+    """When their address was deleted in time, an outage does not make a booking without any."""
+    book(alice)
+    with services.database.begin() as db:
+        db.execute(text("UPDATE teleconference.sessions SET trimmed_at = now()"))
+    age(postgres, alice)
+    with services.database.begin(alice.organisation_id) as db:
+        db.execute(FORGET, {"before": utc_now()})
+        kept = db.execute(text("SELECT email, trimmed_at FROM clinical.patients")).all()
+    assert any(email is None and trimmed for email, trimmed in kept)
+    outside.fault = 503
+    assert book(alice).get_json()["code"] == "directory_unavailable"
+
+
+def test_whom_the_hospital_wrote_in_stays(
+    services: Services, alice: Hospital, outside: HospitalService, postgres: LocalStack
+) -> None:
+    """Also once a service is connected: it may not know them."""
+    with_directory(alice)
+    age(postgres, alice)
+    count = text("SELECT count(*) FROM clinical.patients WHERE is_active AND NOT learned")
+    with services.database.begin(alice.organisation_id) as db:
+        before = db.scalar(count)
+        db.execute(FORGET, {"before": utc_now()})
+        assert db.scalar(count) == before != 0
+
+
+def age(postgres: LocalStack, hospital: Hospital) -> None:
+    """Let nobody have been heard of for two days."""
+    with postgres.postgres.as_admin() as admin:
+        for table in ("patients", "providers"):
+            admin.execute(
+                f"UPDATE clinical.{table} SET updated_at = now() - interval '2 days'"
+                " WHERE organisation_id = %s",
+                (str(hospital.organisation_id),),
+            )

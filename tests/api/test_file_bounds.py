@@ -1,5 +1,6 @@
 """Sharing files has its bounds: who still may, how much there may be, and what is noted of it."""
 
+from threading import Event
 from urllib.parse import urlsplit
 
 import pytest
@@ -7,10 +8,11 @@ from sqlalchemy import text
 
 from app.audit.service import Actor
 from app.clock import utc_now
-from app.errors import Forbidden
-from app.files import service, uploads
+from app.errors import Conflict, Forbidden
+from app.files import announcing, uploads
 from app.files.kinds import MIB
 from app.organisations.models import Organisation
+from app.web.outgoing import LOOKED_EVERY_S
 from app.web.streaming import EXTENSION
 from tests.api import samples
 from tests.api.filed import actions_of, keys_of, refusals_of, row_of
@@ -26,6 +28,10 @@ SELECT gen_random_uuid(), organisation_id, session_id, kind, state, name, size_b
        shared_by_kind, shared_by, created_at
 FROM teleconference.session_files, generate_series(1, :number) WHERE id = :id
 """
+
+
+# A third of the threads that an API process has without other settings.
+PLACES = 2
 
 
 class TestJudgedAgain:
@@ -100,7 +106,7 @@ class TestFull:
         """However small they are."""
         first = filing.announce("report", samples.pdf()).get_json()
         with filing.services.database.begin() as db:
-            db.execute(text(MANY), {"id": first["id"], "number": service.MOST_FILES - 2})
+            db.execute(text(MANY), {"id": first["id"], "number": announcing.MOST_FILES - 2})
         assert filing.announce("report", samples.pdf()).status_code == 201
         problem(filing.announce("report", samples.pdf()), 409, "files_full")
 
@@ -151,17 +157,50 @@ class TestNoted:
         assert filing.read(file["id"])["seen_by"] == []
         assert actions_of(filing, file["id"])[-1] == ("file.link_made", "participant")
 
+    def test_one_person_has_no_place_for_several_at_once(self, filing: Filing) -> None:
+        """While they read one, others have the rest, and then they have it again."""
+        file = filing.share("report", samples.pdf())
+        links = [
+            person.call("POST", f"/{file['id']}/link", json={}).get_json()
+            for person in (filing.person("doctor"), filing.person("patient"))
+        ]
+        first = filing.fetch(links[0])
+        assert next(iter(first.iter_encoded()))
+        second = filing.fetch(links[0])
+        assert (second.status_code, second.get_json()["code"]) == (503, "streams_busy")
+        assert second.content_type == "application/problem+json"
+        in_a_browser = filing.fetch(links[0], Accept="text/html,*/*;q=0.8")
+        assert in_a_browser.status_code == 503
+        assert in_a_browser.mimetype == "text/html"
+        assert "Many files are on their way" in in_a_browser.text
+        assert in_a_browser.headers["Retry-After"] == second.headers["Retry-After"]
+        assert filing.fetch(links[1]).get_data() == samples.pdf()
+        first.close()
+        assert filing.fetch(links[0]).get_data() == samples.pdf()
+
+    def test_a_file_that_is_deleted_while_somebody_reads_ends_there(self, filing: Filing) -> None:
+        """They do not get the rest of it."""
+        content = samples.pdf(size=1024 * 1024)
+        file = filing.share("report", content)
+        link = filing.person("doctor").call("POST", f"/{file['id']}/link", json={}).get_json()
+        reading = filing.fetch(link).iter_encoded()
+        got = len(next(reading))
+        filing.hospital.delete(f"{filing.files}/{file['id']}")
+        Event().wait(LOOKED_EVERY_S)
+        with pytest.raises(Conflict):
+            got += sum(len(piece) for piece in reading)
+        assert got < len(content)
+
     def test_nobody_saw_a_file_that_found_no_place(self, filing: Filing) -> None:
         """As many were on their way as may be."""
         doctor = filing.person("doctor")
         file = filing.share("report", samples.pdf())
         link = doctor.call("POST", f"/{file['id']}/link", json={}).get_json()
         places = filing.app.extensions[EXTENSION]
-        taken = 0
-        while places.acquire(blocking=False):
-            taken += 1
+        taken = [places.take() for _ in range(PLACES)]
         answer = filing.fetch(link)
-        places.release(taken)
+        for place in taken:
+            place.leave()
         assert (answer.status_code, answer.get_json()["code"]) == (503, "streams_busy")
         assert filing.read(file["id"])["seen_by"] == []
         assert filing.fetch(link).get_data() == samples.pdf()

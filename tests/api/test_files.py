@@ -7,11 +7,12 @@ from uuid import uuid4
 import pytest
 
 from app.clock import utc_now
-from app.files import checking, tickets, uploads
+from app.files import checking, tickets
 from app.files.models import SessionFile
 from app.localstack.supervisor import LocalStack
 from app.organisations.models import Organisation
 from app.storage import sweep
+from app.storage.arriving import PART_BYTES
 from tests.api import samples
 from tests.api.auditing import seal_all, superuser, verdict_on
 from tests.api.filed import KEYS, actions_of, row_of
@@ -110,7 +111,7 @@ class TestResumed:
 
     def test_a_stretch_may_be_larger_than_any_other_body(self, filing: Filing) -> None:
         """And is stored in several, when it is larger than one."""
-        content = samples.pdf(size=uploads.PART_BYTES + 1000)
+        content = samples.pdf(size=PART_BYTES + 1000)
         file = filing.share("document", content)
         assert filing.content(file["id"]) == content
 
@@ -408,7 +409,8 @@ def test_a_deleted_file_leaves_nothing_readable(
     row = row_of(filing, file["id"])
     assert filing.fetch(link).get_data() == samples.pdf(mark)
     filing.hospital.delete(f"{filing.files}/{file['id']}")
-    sweep.sweep(filing.services.database, filing.services.storage.store, now=utc_now())
+    while sweep.sweep(filing.services.database, filing.services.storage.store, now=utc_now()):
+        continue  # a batch at a time, and other tests left files, too
     problem(filing.fetch(link), 409, "file_deleted", "state")
     assert copies(filing, postgres, [mark]) == []
     assert list(filing.services.storage.store.keys(str(row.organisation_id))) == []
@@ -418,3 +420,18 @@ def test_a_deleted_file_leaves_nothing_readable(
     seal_all(filing.services)
     with superuser(postgres) as db:
         assert verdict_on(db, filing.services, filing.hospital).broken is None
+
+
+def test_a_files_deletion_can_be_shown(filing: Filing) -> None:
+    """First the keys of all that was stored of it, and when the store has answered, the bytes."""
+    file = filing.person("patient").share("image", samples.jpeg())
+    path = f"{filing.files}/{file['id']}"
+    problem(filing.hospital.get(f"{path}/deletion"), 409, "file_not_deleted", "state")
+    filing.hospital.delete(path)
+    proof = filing.hospital.get(f"{path}/deletion").get_json()
+    traces = proof["stored_files"]
+    assert len(traces) == 3  # the stretch it came in, the picture made of it, its preview
+    assert traces[-1]["key_destroyed_at"] == proof["deleted_at"]
+    sweep.sweep(filing.services.database, filing.services.storage.store, now=utc_now())
+    traces = filing.hospital.get(f"{path}/deletion").get_json()["stored_files"]
+    assert all(one["erased_at"] >= one["key_destroyed_at"] for one in traces)

@@ -113,6 +113,28 @@ def test_processes_count_together(limited: Limited, alice: Hospital) -> None:
     refused(second.get("/sessions"), "rate_limited")
 
 
+def test_what_is_counted_ahead_is_used_up_before_more_is_counted(server: LocalStack) -> None:
+    """By the process that counted it; together they never go over the limit."""
+    first, second = emptied(server), RedisLimiter(server.redis.url)
+
+    def used(limiter: RedisLimiter) -> int:
+        allowance = limiter.hit("caller:x", amount=6, window_s=WINDOW_S, ahead=3)
+        assert allowance is not None
+        return allowance.used
+
+    assert [used(first), used(second), used(first), used(second)] == [1, 4, 2, 5]
+    assert [used(first), used(first), used(second), used(second)] == [3, 7, 6, 10]
+
+
+def test_what_was_counted_ahead_ends_with_its_window(server: LocalStack) -> None:
+    """And nobody has more for having asked little before."""
+    limiter = emptied(server)
+    for window_s in (WINDOW_S, WINDOW_S // 2):
+        allowance = limiter.hit("caller:x", amount=6, window_s=window_s, ahead=3)
+        assert allowance is not None
+        assert allowance.used == 1
+
+
 def test_who_shows_no_good_token_is_counted_by_address(limited: Limited, alice: Hospital) -> None:
     """And whoever has one goes on, from the same address."""
     app = limited(address=2)

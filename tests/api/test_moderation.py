@@ -220,6 +220,19 @@ class TestAvModeration:
         assert [o.name for o in orders] == ["av_moderation", "av_moderation"]
         assert orders[-1].next_attempt_at <= utc_now()
 
+    def test_a_room_moderated_and_made_anew_in_one_batch_is_ordered_so(
+        self, alice: Hospital, services: Services, prosody: Prosody, session: dict[str, Any]
+    ) -> None:
+        """What the batch itself tells counts as what was known before it."""
+        doctor = invite(services, alice, session, "doctor")
+        prosody.tell(
+            doctor.event(
+                "room.av_moderation", by=doctor.id, media="audio", on=True, participant_id=None
+            ),
+            doctor.event("room.created", participant_id=None),
+        )
+        assert [o.name for o in orders_of(services, session["id"])] == ["av_moderation"]
+
 
 def end_all_removals(services: Services) -> None:
     """Let whoever other tests removed for a time come back."""

@@ -1,6 +1,7 @@
 """`/organisation`: the policy read and changed, over REST and at the command line."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,11 @@ from uuid import uuid4
 
 import pytest
 
+from app.access.scopes import SCOPE_SETS
+from app.clock import utc_now
 from app.localstack.supervisor import LocalStack
 from app.services import Services
+from app.web.auth import issue_token
 from tests import command_line
 from tests.api.hospital import Hospital
 from tests.api.problems import problem
@@ -45,6 +49,10 @@ def test_whoever_decides_nothing_has_the_defaults(alice: Hospital) -> None:
         "end_forgotten_after_s": 14400,
         "waiting_room": True,
         "recording_yields": False,
+        "keep_recordings_days": 90,
+        "keep_files_days": 90,
+        "keep_contacts_days": 30,
+        "keep_records_days": 2557,
         "reminders_s": [86400, 3600],
         "quiet_from": "21:00",
         "quiet_to": "07:00",
@@ -109,6 +117,47 @@ def test_a_stale_copy_changes_nothing(alice: Hospital) -> None:
     problem(patch(alice, {"locale": "fr"}, '"1"'), 412, "version_outdated")
     problem(alice.patch("/organisation", json={"locale": "fr"}), 428, "precondition_required")
     assert alice.get("/organisation").get_json()["locale"] == "de"
+
+
+KEPT = {"keep_files_days": 20, "visit_types": {"surgery": {"keep_recordings_days": 3650}}}
+
+
+@pytest.mark.parametrize(
+    "shorter",
+    [
+        {"keep_recordings_days": 1},
+        {"keep_contacts_days": 29},
+        {"visit_types": {"surgery": {"keep_files_days": 19}}},
+        {"visit_types": {"surgery": None}},
+        {"visit_types": {"surgery": {"keep_recordings_days": None}}},
+    ],
+)
+def test_who_configures_does_not_delete(
+    alice: Hospital, services: Services, shorter: dict[str, Any]
+) -> None:
+    """Keeping things for less time needs the scope that deletes, too; longer, and all else, not."""
+    assert patch(alice, {"policy": KEPT}).status_code == 200
+    appops = replace(alice, token=_token(alice, services, SCOPE_SETS["appops"]))
+    longer = {"late_after_s": 9, "keep_files_days": 21, "keep_records_days": 3000}
+    assert patch(appops, {"policy": longer}).status_code == 200
+    before = policy(alice)
+    problem(patch(appops, {"policy": shorter}), 403, "scope_missing")
+    assert policy(alice) == before
+    assert audit_of(services, alice.organisation_id)[-1].detail["code"] == "scope_missing"
+    both = (*SCOPE_SETS["appops"], "recordings:delete")
+    records = replace(alice, token=_token(alice, services, both))
+    assert patch(records, {"policy": shorter}).status_code == 200
+
+
+def _token(hospital: Hospital, services: Services, scopes: tuple[str, ...]) -> str:
+    return issue_token(
+        client_id=hospital.client_id,
+        organisation_id=hospital.organisation_id,
+        scopes=scopes,
+        secret=services.settings.api_token_secret[0],
+        ttl_s=900,
+        now=utc_now(),
+    )
 
 
 class TestCommandLine:

@@ -20,6 +20,7 @@ from app.clock import utc_now
 from app.localstack.supervisor import LocalStack
 from app.notifications import service as notifications
 from app.recordings import sweep as recordings
+from app.retention import sweep as retention
 from app.rooms import commands
 from app.services import Services
 from app.visits import reports, sweep
@@ -30,6 +31,7 @@ from tests.api.prosody import Prosody
 from tests.api.records import code_of
 from tests.api.test_recordings import Call
 from workers.relay import purge_expired, relay_events
+from workers.retiring import note_watched
 from workers.sealing import Keeper
 
 GROWING = {
@@ -37,6 +39,8 @@ GROWING = {
     "notifications", "audit_entries", "audit_seals", "appointments", "visits", "visit_reports",
     "waiting", "room_commands", "room_events", "idempotency_keys", "emergency_entries",
     "staff_sessions", "patients", "recordings", "consents", "consent_texts",
+    "legal_holds", "playback_links", "playback_views", "playback_deliveries", "session_files",
+    "stored_files", "recording_files",
 }  # fmt: skip
 PARTITION = re.compile(r"entries_(\d{4}_\d{2}|default)")
 TOLD = re.compile(r" plan:\n((?:\t.*\n)+)")
@@ -88,7 +92,17 @@ class Plans:
         return sorted(found)
 
 
+# What PostgreSQL believes of a function that does not say otherwise.
+FUNCTIONS_ROWS = 1000
+JOINS = {"Hash Join", "Merge Join", "Nested Loop"}
+
+
 def _problems(node: Mapping[str, Any], *, limited: bool) -> Iterator[str]:
+    if node["Node Type"] in JOINS:
+        for part in node["Plans"]:
+            if part["Node Type"] == "Function Scan" and part["Plan Rows"] == FUNCTIONS_ROWS:
+                # For so many it may read the other table from end to end.
+                yield f"joins a thousand rows of {part['Function Name']}"
     table = PARTITION.sub("audit_entries", node.get("Relation Name", ""))
     if table in GROWING:
         if node["Node Type"] == "Seq Scan":
@@ -118,12 +132,13 @@ def _is_bounded(node: Mapping[str, Any], *, limited: bool) -> bool:
     return "Index Cond" in node or node["Index Name"] in UNFINISHED or (limited and not is_picked)
 
 
-# Partial indexes: what is in them soon leaves them.
+# Partial indexes: what is in them soon leaves them, or is rare like a legal hold.
 UNFINISHED = {
     "ix_events_unrelayed", "ix_attendance_open", "ix_attendance_one_open_per_connection",
     "ix_attendance_uncounted", "ix_notifications_due", "ix_webhook_deliveries_due",
     "ix_webhook_deliveries_pending", "ix_visit_reports_due", "ix_room_commands_pending",
-    "ix_sessions_due", "ix_participants_removed_until", "ix_recordings_one_live_per_session",
+    "ix_sessions_due", "ix_playback_deliveries_unnoted", "ix_participants_removed_until",
+    "ix_recordings_one_live_per_session", "ix_legal_holds_live",
 }  # fmt: skip
 
 
@@ -175,6 +190,8 @@ def _lists(session: str, person: str, log: str) -> Iterator[str]:
         f"/sessions/{session}/waiting": (),
         f"/sessions/{session}/recordings": (),
         f"/sessions/{session}/consents": (),
+        f"/sessions/{session}/holds": (),
+        "/holds": ("live=true", "live=false"),
         "/consent-texts": (),
         "/appointments": ("day=2026-01-01", "status=scheduled", f"provider_id={person}",
                           f"patient_id={person}", f"status=no_show&provider_id={person}",
@@ -219,6 +236,7 @@ def test_nothing_on_the_way_of_a_visit_reads_a_whole_table(
     assert alice.app.test_client().get(f"/j/{code_of(patient)}/state").status_code == 200
     path = f"/sessions/{session['id']}"
     assert alice.post(f"{path}/participants/{doctor['id']}/link", json={}).status_code < 300
+    assert alice.delete(f"{path}/participants/{patient['id']}").status_code == 200
     assert alice.post(f"{path}/end", json={}).status_code == 200
     assert alice.get(f"{visit}/status").status_code == 200
     assert alice.post(f"{visit}/end", json={"reason": "done"}).status_code == 200
@@ -260,5 +278,9 @@ def test_nothing_that_is_done_again_and_again_reads_a_whole_table(
     sweep.sweep(services, now=now)
     commands.sweep(services, now=now)
     recordings.sweep(services, now=now)
+    retention.sweep_one(services.database, alice.organisation_id, now=now)
+    retention.end_orphans(services.database, now=now)
+    retention.forget_strays(services.database, now=now)
+    note_watched(services)
     Keeper(services).work()
     assert plans.without_index() == []

@@ -280,6 +280,7 @@ def test_a_recording_yields_to_a_newcomer_where_the_organisation_says_so(
         else:
             app.test_client().get(f"/j/{code_of(row)}/consents?language=en")
     assert call.stands == ("stopping", "newcomer")
+    commands.sweep(call.services, now=utc_now())
     assert call.told == ["start", "stop"]
     call.focus("off")
     assert call.prosody.ask(**nurse.question())["allow"] is True
@@ -550,6 +551,6 @@ def test_only_one_recording_at_a_time(call: Call) -> None:
 def test_every_state_can_be_left_but_the_ends() -> None:
     """And what is live never comes back from what is not."""
     left = {state for state, _ in TRANSITIONS}
-    assert set(State) - left == {State.PROCESSING, State.FAILED}
+    assert set(State) - left == {State.EXPIRED, State.DELETED}
     assert not {s for s, _ in TRANSITIONS if s not in LIVE and TRANSITIONS[s, _] in LIVE}
     assert {step for _, step in TRANSITIONS} == set(Step)

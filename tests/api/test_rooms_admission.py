@@ -15,14 +15,14 @@ from app.clock import utc_now
 from app.participants.models import Link, Participant
 from app.services import Services
 from tests.api.hospital import Hospital
-from tests.api.prosody import ADMISSION, EVENTS, Prosody, Someone, invite
+from tests.api.prosody import ADMISSION, EVENTS, Prosody, Someone, invite, prosody_of
 from tests.api.records import statements as noted
 
 
 @pytest.fixture
 def prosody(app: Flask, services: Services) -> Prosody:
     """A Prosody that knows the secret."""
-    return Prosody(app, services, services.settings.room_events_secret[0])
+    return prosody_of(app, services)
 
 
 @pytest.fixture
@@ -198,6 +198,31 @@ def test_an_expired_link_does_not_keep_out_who_was_in_the_running_call(
     assert prosody.ask(**doctor.question())["allow"] is True
 
 
+@pytest.mark.parametrize(
+    "broken", [{"stage": "other"}, {"room": "\u0000"}, {"room": "x" * 2000}, {"token_room": None}]
+)
+def test_a_question_that_cannot_be_read_is_its_own_harm(
+    prosody: Prosody, doctor: Someone, broken: dict[str, Any]
+) -> None:
+    """Whoever writes strange names keeps nobody else out; and gets no answer."""
+    good = doctor.question()
+    answers = prosody.ask_together(good, doctor.question(**broken), good)
+    assert [answer.get("allow") for answer in answers] == [True, None, True]
+
+
+def test_each_gets_their_own_answer(
+    prosody: Prosody, alice: Hospital, services: Services, doctor: Someone
+) -> None:
+    """In the order of the questions; who is refused is audited as if alone."""
+    patient = invite(services, alice, alice.new_session())
+    elsewhere = patient.question(room=doctor.room)
+    answers = prosody.ask_together(patient.question(), elsewhere, doctor.question())
+    assert [answer["allow"] for answer in answers] == [True, False, True]
+    assert [answer.get("participant_id") for answer in answers] == [patient.id, None, doctor.id]
+    [entry] = audited(services, "room.entry_refused", participant_id=UUID(patient.id))
+    assert entry.detail["code"] == "wrong-room"
+
+
 def test_members_of_a_newer_module_are_ignored(prosody: Prosody, doctor: Someone) -> None:
     assert prosody.ask(**doctor.question(weather="fine"))["allow"] is True
 
@@ -235,7 +260,15 @@ def test_unsigned_bytes_of_any_kind_are_refused(app: Flask, body: bytes) -> None
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"nonsense", b"[]", b"{}", b'{"stage":"other"}', b'{"room":"\\u0000"}']
+    "body",
+    [
+        b"",
+        b"nonsense",
+        b"[]",
+        b"{}",
+        b'{"questions":{}}',
+        b'{"events":[],"questions":[' + b"{}," * 25 + b"{}]}",
+    ],
 )
 @pytest.mark.parametrize("path", [ADMISSION, EVENTS])
 def test_a_signed_body_that_cannot_be_read_is_a_problem(

@@ -16,13 +16,13 @@ from app.participants.models import Attendance, Participant
 from app.services import Services
 from app.sessions.models import CareSession
 from tests.api.hospital import Hospital
-from tests.api.prosody import Prosody, Someone, invite
+from tests.api.prosody import Prosody, Someone, invite, prosody_of
 
 
 @pytest.fixture
 def prosody(app: Flask, services: Services) -> Prosody:
     """A run of Prosody."""
-    return Prosody(app, services, services.settings.room_events_secret[0])
+    return prosody_of(app, services)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from app.services import Services
 from tests.api.hospital import Hospital
-from tests.api.prosody import Prosody, Someone, invite
+from tests.api.prosody import Prosody, Someone, invite, prosody_of
 from tests.api.test_rooms_events import state, stays, told
 from tests.api.test_rooms_reconcile import occupant, picture, repaired
 
@@ -18,7 +18,7 @@ from tests.api.test_rooms_reconcile import occupant, picture, repaired
 @pytest.fixture
 def prosody(app: Flask, services: Services) -> Prosody:
     """The running Prosody. Nothing of other tests is left open."""
-    running = Prosody(app, services, services.settings.room_events_secret[0])
+    running = prosody_of(app, services)
     running.tell({"id": str(uuid4()), "type": "server.started", "at": time.time()})
     return running
 

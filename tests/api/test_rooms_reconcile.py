@@ -15,7 +15,7 @@ from app.rooms.reconcile import reconcile
 from app.rooms.schemas import Picture, read_picture
 from app.services import Services
 from tests.api.hospital import Hospital
-from tests.api.prosody import Prosody, Someone, invite
+from tests.api.prosody import Prosody, Someone, invite, prosody_of
 from tests.api.test_rooms_events import state, stays, told
 
 A_MINUTE = timedelta(minutes=1)
@@ -24,7 +24,7 @@ A_MINUTE = timedelta(minutes=1)
 @pytest.fixture
 def prosody(app: Flask, services: Services) -> Prosody:
     """The running Prosody. Nothing of other tests is left open."""
-    running = Prosody(app, services, services.settings.room_events_secret[0])
+    running = prosody_of(app, services)
     running.tell({"id": str(uuid4()), "type": "server.started", "at": time.time()})
     return running
 

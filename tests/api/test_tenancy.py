@@ -17,8 +17,10 @@ from app.services import Services
 from app.web.auth import SCOPES, issue_token
 from tests.api.clinic import appointment_in, make_appointment, with_directory
 from tests.api.hospital import Hospital, admit_hospital
-from tests.api.prosody import Prosody, invite
+from tests.api.left import put
+from tests.api.prosody import invite, prosody_of
 from tests.api.records import audit_of
+from tests.api.watching import finish
 
 ETAG = {"If-Match": '"1"'}
 S, P, W = "/sessions/{session}", "/sessions/{session}/participants/{person}", "/webhooks/{webhook}"
@@ -31,6 +33,8 @@ RESEND = {"participant_id": str(uuid4()), "kind": "invitation"}
 PAST = {"since": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z"}
 E = "/emergency-entries/{entry}"
 R = "/recordings/{recording}"
+L = f"{R}/playback-links"
+VIEWER = {"viewer_reference": "insurer-4", "viewer_name": "Jo Reader"}
 CONSENT = {"participant_id": str(uuid4()), "act": "given", "text_sha256": "0" * 64}
 EMERGENCY = {"reason": "Siren.", "display_name": "Medic 7"}
 
@@ -87,6 +91,16 @@ OPERATIONS = [
     Operation("GET", f"{S}/recordings", "recordings:read"),
     Operation("GET", R, "recordings:read"),
     Operation("POST", f"{R}/stop", "recordings:write"),
+    Operation("POST", f"{R}/files/{{recorded}}/release", "recordings:write", {"reason": "Agreed."}),
+    Operation("DELETE", R, "recordings:delete"),
+    Operation("GET", f"{R}/deletion", "recordings:delete"),
+    Operation("POST", L, "recordings:share", VIEWER),
+    Operation("GET", L, "recordings:share"),
+    Operation("DELETE", f"{L}/{{playback}}", "recordings:share"),
+    Operation("POST", f"{S}/holds", "holds:manage", {"reason": "incident"}),
+    Operation("GET", f"{S}/holds", "holds:manage"),
+    Operation("GET", "/holds", "holds:manage"),
+    Operation("POST", "/holds/{hold}/release", "holds:manage", {"reason": "closed"}),
     Operation("GET", f"{S}/consents", "consents:read"),
     Operation("POST", f"{S}/consents", "consents:write", CONSENT),
     Operation("GET", f"{S}/consents/fhir", "consents:read"),
@@ -130,6 +144,7 @@ OPERATIONS = [
     Operation("GET", f"{S}/files", "files:read"),
     Operation("GET", F, "files:read"),
     Operation("DELETE", F, "files:write"),
+    Operation("GET", f"{F}/deletion", "files:read"),
     Operation("POST", f"{F}/links", "files:read", {}),
     Operation("GET", f"{S}/attendance", "sessions:read"),
     Operation("GET", f"{S}/attendance.csv", "sessions:read"),
@@ -145,7 +160,8 @@ OPERATIONS = [
 ]
 ABOUT_ONE = [operation for operation in OPERATIONS if "{" in operation.path]
 NAMED = (
-    "session", "person", "webhook", "appointment", "entry", "delivery", "recording", "file",
+    "session", "person", "webhook", "appointment", "entry", "delivery", "recording", "recorded",
+    "file", "hold", "playback",
 )  # fmt: skip
 IDS = {name: str(uuid4()) for name in NAMED}
 # They have no caller with a token, each for its own reason.
@@ -163,6 +179,7 @@ OPEN = {
     "POST /j/{code}/files",
     "POST /j/{code}/files/{file_id}/link",
     "DELETE /j/{code}/files/{file_id}",
+    "POST /p/{code}/views",
     "POST /j/{code}/waiting/admit-next",
     "POST /j/{code}/waiting/{participant_id}/admit",
     "POST /j/{code}/waiting/{participant_id}/deny",
@@ -188,20 +205,29 @@ OPEN = {
 ME = "GET /staff/me"
 
 
-@pytest.fixture
-def hers(services: Services, alice: Hospital, prosody: Prosody) -> dict[str, str]:
-    """Ids of what Alice has."""
-    session = alice.new_session()
-    person = alice.invite(session["id"])
-    recorded = alice.new_session()
-    assert prosody.tell(invite(services, alice, recorded).joined()) == 1
-    wanted = alice.post(f"/sessions/{recorded['id']}/recordings", json={"ask_first": True})
-    hook = alice.post("/webhooks", json=HOOK)
+@pytest.fixture(scope="module")
+def dora(app: Flask, services: Services) -> Hospital:
+    """A hospital that has things which no test gets at."""
+    return admit_hospital(app, services, "Dora Hospital")
+
+
+@pytest.fixture(scope="module")
+def hers(app: Flask, services: Services, dora: Hospital) -> dict[str, str]:
+    """Ids of what Dora has."""
+    prosody = prosody_of(app, services)
+    session = dora.new_session()
+    person = dora.invite(session["id"])
+    recorded = dora.new_session()
+    assert prosody.tell(invite(services, dora, recorded).joined()) == 1
+    wanted = dora.post(f"/sessions/{recorded['id']}/recordings", json={"ask_first": True})
+    hook = dora.post("/webhooks", json=HOOK)
     assert hook.status_code == 201, hook.text
-    made = make_appointment(with_directory(alice))
-    emergency = alice.new_session(kind="emergency")["id"]
-    entered = alice.post(f"/sessions/{emergency}/emergency-entries", json=EMERGENCY).get_json()
-    file = alice.post(f"/sessions/{session['id']}/files", json=FILE)
+    made = make_appointment(with_directory(dora))
+    emergency = dora.new_session(kind="emergency")["id"]
+    entered = dora.post(f"/sessions/{emergency}/emergency-entries", json=EMERGENCY).get_json()
+    file = dora.post(f"/sessions/{session['id']}/files", json=FILE)
+    held = dora.post(f"/sessions/{session['id']}/holds", json={"reason": "incident"})
+    link = playback_link(services, dora, wanted.get_json()["id"])
     return {
         "session": session["id"],
         "person": person["id"],
@@ -210,8 +236,19 @@ def hers(services: Services, alice: Hospital, prosody: Prosody) -> dict[str, str
         "entry": entered["entry"]["id"],
         "delivery": str(uuid4()),
         "recording": wanted.get_json()["id"],
+        "recorded": str(put(services, wanted.get_json()["id"], state="withheld").id),
         "file": file.get_json()["id"],
+        "hold": held.get_json()["id"],
+        "playback": link,
     }
+
+
+def playback_link(services: Services, dora: Hospital, recording_id: str) -> str:
+    """Return the id of a link to a recording, which is over from now on."""
+    finish(services, recording_id)
+    answer = dora.post(f"/recordings/{recording_id}/playback-links", json=VIEWER)
+    assert answer.status_code == 201, answer.text
+    return str(answer.get_json()["id"])
 
 
 def documented(app: Flask) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -234,7 +271,10 @@ def test_the_table_above_holds_every_operation(app: Flask) -> None:
         "entry": "{entry_id}",
         "delivery": "{delivery_id}",
         "recording": "{recording_id}",
+        "recorded": "{recording_file_id}",
         "file": "{file_id}",
+        "hold": "{hold_id}",
+        "playback": "{link_id}",
     }
     tabled = {str(o).partition("?")[0].format(**names): o.scope for o in OPERATIONS}
     assert set(found) == {*tabled, *OPEN, ME}
@@ -246,20 +286,20 @@ def test_the_table_above_holds_every_operation(app: Flask) -> None:
 
 @pytest.mark.parametrize("operation", ABOUT_ONE, ids=str)
 def test_what_is_another_hospitals_is_not_there(
-    alice: Hospital, charlie: Hospital, hers: dict[str, str], operation: Operation
+    dora: Hospital, charlie: Hospital, hers: dict[str, str], operation: Operation
 ) -> None:
     """404, not 403, and word for word what an id that never existed gets."""
     answer = operation.call(charlie, **hers)
     never = operation.call(charlie, **IDS)
     assert (answer.status_code, answer.get_json()) == (404, never.get_json())
-    kept = [alice.get(path.format(**hers)).get_json() for path in (S, P, W, A)]
+    kept = [dora.get(path.format(**hers)).get_json() for path in (S, P, W, A)]
     assert [one["version"] for one in kept] == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("path", ["/sessions", "/webhooks", "/appointments"])
 @pytest.mark.usefixtures("hers")
 def test_another_hospitals_list_is_empty(charlie: Hospital, path: str) -> None:
-    """Also with a filter that fits Alice's rows."""
+    """Though another has some."""
     assert charlie.get(path).get_json()["items"] == []
 
 

@@ -54,7 +54,7 @@ class Side:
 
 def bench(scale: Scale) -> list[Figure]:
     """Return throughput, latency and statements of one exchange."""
-    with running(parts=PARTS) as lab, _floor(lab.stack) as floor:
+    with running(parts=PARTS, env={"API_WORKERS": "2"}) as lab, _floor(lab.stack) as floor:
         codes = [seat.code for seat in lab.sessions((scale.links + 1) // 2)]
         postgres, port = lab.stack.postgres, lab.stack.ports["api"]
         links = [post(f"/j/{code}/token") for code in codes]

@@ -24,7 +24,7 @@ from tests.bench.lab import WHOLE, Lab, Scale, Seat, progress, running
 from tests.bench.tab import Tab, chromium
 from tests.bench.visitor import KICKED, Visitor, web_session
 
-TAB_SETTLE_S = 0.5  # what the page does on entering is over
+TAB_SETTLE_S = 1.0  # what the page does on entering is over: after 0.4 to 0.7 s it is idle
 SETTLE_S = 0.03  # the events of the join are on their way before the kick is
 MUC_ADMIN = "http://jabber.org/protocol/muc#admin"
 

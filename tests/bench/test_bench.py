@@ -8,7 +8,7 @@ import pytest
 
 from tests.bench.__main__ import BENCHES, main
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("bench")]
+pytestmark = pytest.mark.long
 
 
 @pytest.mark.parametrize("name", BENCHES)

@@ -36,7 +36,7 @@ def answer(someone: Person, button: str) -> None:
 
 
 def test_nobody_is_recorded_who_has_not_agreed(hospital: StackClient, person: Arrive) -> None:
-    """TST-TC005-2: one refuses, and nothing starts; all agree, and it does; a third is asked first;
+    """RQ-TC007: one refuses, and nothing starts; all agree, and it does; a third is asked first;
     one takes it back, and it stops."""
     session = hospital.session()
     rows = {role: hospital.invite(session, role) for role in ("doctor", "patient", "nurse")}

@@ -18,25 +18,31 @@ EVENTS = text("""
            array_agg(id::text) AS ids
     FROM teleconference.events WHERE session_id = ANY(:sessions) GROUP BY session_id""")
 PENDING = {
-    "events not relayed": text("""
+    "events not relayed": """
         SELECT count(*) FROM teleconference.events
-        WHERE session_id = ANY(:sessions) AND relayed_at IS NULL"""),
-    "deliveries": text("""
+        WHERE session_id = ANY(:sessions) AND relayed_at IS NULL""",
+    "deliveries": """
         SELECT count(*) FROM teleconference.webhook_deliveries
-        WHERE session_id = ANY(:sessions) AND state = 'pending'"""),
-    "notifications": text("""
+        WHERE session_id = ANY(:sessions) AND state = 'pending'""",
+    "notifications": """
         SELECT count(*) FROM teleconference.notifications n
         JOIN teleconference.events e ON e.id = n.event_id
         WHERE e.session_id = ANY(:sessions) AND n.state = 'pending'
           -- A lost connection is told a minute later, if it is still true then.
-          AND n.next_attempt_at < now() + interval '5 seconds'"""),
-    "orders to rooms": text("""
+          AND n.next_attempt_at < now() + interval '5 seconds'""",
+    "orders to rooms": """
         SELECT count(*) FROM teleconference.room_commands
-        WHERE session_id = ANY(:sessions) AND state = 'pending'"""),
-    "stays": text("""
+        WHERE session_id = ANY(:sessions) AND state = 'pending'""",
+    "stays": """
         SELECT count(*) FROM teleconference.attendance
-        WHERE session_id = ANY(:sessions) AND left_at IS NULL"""),
+        WHERE session_id = ANY(:sessions) AND left_at IS NULL""",
 }
+# One statement, hence one moment: the end of one of these may be the beginning of another.
+UNDER_WAY = text(
+    " UNION ALL ".join(
+        f"SELECT '{name}' AS name, ({query}) AS how_many" for name, query in PENDING.items()
+    )
+)
 FAILED = text("""
     SELECT (SELECT count(*) FROM teleconference.room_commands
              WHERE session_id = ANY(:sessions) AND state = 'failed')
@@ -67,8 +73,7 @@ def expect_nothing_stuck(clinic: Clinic, promised: Promised) -> None:
     left: dict[str, int] = {}
 
     def is_done() -> bool:
-        left.clear()
-        left.update({name: _count(clinic, query, promised) for name, query in PENDING.items()})
+        left.update({row.name: row.how_many for row in _rows(clinic, UNDER_WAY, promised)})
         return not any(left.values())
 
     assert until(is_done, RECOVERED_WITHIN_S), f"still under way: {left}"
@@ -116,7 +121,7 @@ def expect_attendance(clinic: Clinic, promised: Promised) -> None:
 
 def pending_orders(clinic: Clinic, session_id: str) -> int:
     """Return how many orders about one session its room has not confirmed."""
-    return _count(clinic, PENDING["orders to rooms"], Promised(sessions=[session_id]))
+    return _count(clinic, text(PENDING["orders to rooms"]), Promised(sessions=[session_id]))
 
 
 def _rows(clinic: Clinic, query: Any, promised: Promised) -> list[Any]:

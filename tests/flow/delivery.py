@@ -27,13 +27,13 @@ from app.sessions import service as sessions
 from app.sessions.models import CareSession
 from app.webhooks import service as webhooks
 from app.webhooks.models import WebhookDelivery, WebhookSubscription
-from tests.conftest import services_of
+from tests.conftest import AUDIT, services_of
 
 WITHIN_S = 30.0
 PARTS = ("postgres", "redis", "mail", "relay", "worker")
 # A dead worker's claims run out soon, and a silent receiver is given up on soon.
 IMPATIENT = {"DELIVERY_LEASE_S": "2", "WEBHOOK_TIMEOUT_S": "1", "RELAY_POLL_S": "0.25"}
-IMPATIENT |= {"NOTIFICATION_TIMEOUT_S": "1"}
+IMPATIENT |= {"NOTIFICATION_TIMEOUT_S": "1", **AUDIT}
 
 
 @dataclass
@@ -246,14 +246,6 @@ def first_sequences(received: Sequence[dict[str, Any]]) -> dict[str, list[int]]:
         if event["sequence"] not in seen:
             seen.append(event["sequence"])
     return order
-
-
-@pytest.fixture(scope="module")
-def delivery_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """What deliveries need and nothing else, so that these tests can kill any of it."""
-    folder = tmp_path_factory.mktemp("delivery")
-    with LocalStack(folder, parts=PARTS, durable=False, env=IMPATIENT) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

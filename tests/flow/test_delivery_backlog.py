@@ -14,7 +14,7 @@ from app.events.models import Event
 from app.localstack import LocalStack
 from app.services import Services
 from app.webhooks import deliveries
-from tests.conftest import services_of
+from tests.conftest import AUDIT, services_of
 from tests.flow.delivery import Hospital, Receiver, receiver
 from workers.relay import BATCH, relay_events
 
@@ -50,7 +50,7 @@ DELIVERIES = """
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """PostgreSQL whose statistics say for ever that the queues are empty."""
     folder = tmp_path_factory.mktemp("backlog")
-    with LocalStack(folder, parts={"postgres"}, durable=False) as stack:
+    with LocalStack(folder, parts={"postgres"}, durable=False, env=AUDIT) as stack:
         stack.migrate()
         with stack.postgres.as_admin() as admin:
             for table in QUEUES:
@@ -79,16 +79,16 @@ def fill(database: LocalStack, *statements: str, **values: Any) -> None:
             admin.execute(statement, values)
 
 
-def longest_s(steps: int, step: Callable[[], object]) -> float:
-    """Return how long the longest of some steps took, in seconds, the first one aside: it reads
-    pages that nobody has read yet."""
+def shortest_s(steps: int, step: Callable[[], object]) -> float:
+    """Return how long the quickest of some steps took, in seconds: what does too much does it each
+    time, and a busy machine is slow now and then. The first one reads pages nobody has read yet."""
     step()
     took = []
     for _ in range(steps):
         began = time.monotonic()
         step()
         took.append(time.monotonic() - began)
-    return max(took)
+    return min(took)
 
 
 def relay_once(services: Services) -> int:
@@ -107,7 +107,7 @@ def test_the_relay_recovers_from_a_backlog(
         hospital=str(hospital.id), sessions=ROWS // PER_SESSION, each=PER_SESSION, relayed=None,
     )  # fmt: skip
 
-    assert longest_s(5, lambda: relay_once(hospital.services)) < 1.0
+    assert shortest_s(5, lambda: relay_once(hospital.services)) < 1.0
 
     with hospital.services.database.begin() as db:
         waiting = db.scalar(select(func.count()).where(Event.relayed_at.is_(None)))
@@ -155,11 +155,11 @@ def test_a_dead_receiver_with_a_backlog_costs_nothing_while_it_waits(
             )
 
     assert (look(utc_now()), claim(utc_now())) == ([], [])
-    assert longest_s(5, lambda: look(utc_now())) < 0.1
-    assert longest_s(5, lambda: claim(utc_now())) < 0.1
+    assert shortest_s(5, lambda: look(utc_now())) < 0.1
+    assert shortest_s(5, lambda: claim(utc_now())) < 0.1
     assert (look(later), len(claim(later))) == ([subscription], 8)
-    assert longest_s(5, lambda: look(later)) < 0.1
-    assert longest_s(5, lambda: claim(later)) < 0.1
+    assert shortest_s(5, lambda: look(later)) < 0.1
+    assert shortest_s(5, lambda: claim(later)) < 0.1
 
 
 def test_one_session_with_everything_due_costs_what_one_event_costs(
@@ -186,7 +186,7 @@ def test_one_session_with_everything_due_costs_what_one_event_costs(
             return deliveries.due_subscriptions(db, now=utc_now())
 
     assert look() == [subscription]
-    assert longest_s(5, look) < 0.05
+    assert shortest_s(5, look) < 0.05
     assert [len(claim()), look(), claim()] == [1, [], []]
-    assert longest_s(5, claim) < 0.05
-    assert longest_s(5, look) < 0.05
+    assert shortest_s(5, claim) < 0.05
+    assert shortest_s(5, look) < 0.05

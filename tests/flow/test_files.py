@@ -22,7 +22,8 @@ class Shared:
 
     def __init__(self, clinic: Clinic, kind: str, content: bytes) -> None:
         self._clinic = clinic
-        self._files = f"/sessions/{clinic.hospital.session()['id']}/files"
+        self.session = clinic.hospital.session()
+        self._files = f"/sessions/{self.session['id']}/files"
         body = {"kind": kind, "name": f"a {kind}", "size_bytes": len(content)}
         self._announced = clinic.hospital.make(self._files, body)
         self.content = content
@@ -54,10 +55,13 @@ class Shared:
             CHECKED_WITHIN_S,
         )
 
+    def address(self, **whose: str) -> dict[str, Any]:
+        """Ask for a link to it."""
+        return dict(self._clinic.do("POST", f"{self.path}/links", json=whose).json())
+
     def fetch(self, **headers: str) -> requests.Response:
         """Download it, or a part of it."""
-        link = self._clinic.do("POST", f"{self.path}/links", json={}).json()
-        url = self._clinic.stack.api_url + urlsplit(link["url"]).path
+        url = self._clinic.stack.api_url + urlsplit(self.address()["url"]).path
         return requests.get(url, headers=headers, timeout=30)
 
 

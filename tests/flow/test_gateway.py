@@ -326,7 +326,7 @@ def test_another_gateway_takes_over_within_seconds(
 ) -> None:
     gateway.kill()
 
-    eventually(lambda: works(services), within_s=5)
+    eventually(lambda: works(services), within_s=15)
     assert second.is_alive
 
 
@@ -354,7 +354,7 @@ def test_an_order_given_without_a_gateway_is_carried_out_later(
                 )
             began = time.monotonic()
             assert not await in_thread(commands.carry_out, services, order, now=utc_now())
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 1.9  # and no 2
             services.redis.delete(redis_keys.COMMANDS)
             await in_thread(gateway.start)
             await in_thread(eventually, lambda: is_confirmed(services, order), within_s=20)

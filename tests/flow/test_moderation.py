@@ -2,6 +2,7 @@
 heard by the API."""
 
 import asyncio
+import functools
 import json
 from typing import Any
 from uuid import UUID
@@ -12,8 +13,11 @@ from sqlalchemy import select
 from app.audit.models import AuditEntry
 from app.clock import utc_now
 from app.events.models import Event
+from app.ids import new_id
 from app.localstack import names
 from app.participants.models import Participant
+from app.ports import RoomOrder
+from app.rooms.models import RoomCommand
 from tests.flow.clinic import AUDITED_WITHIN_S, Clinic, Guest, until
 from tests.flow.refused import at_request
 from tests.flow.test_room_rights import ADMIN, BODY, Room, can_command, room_of
@@ -73,6 +77,11 @@ def person(clinic: Clinic, guest: Guest) -> Participant:
     """Return what is stored of somebody."""
     with clinic.services.database.begin() as db:
         return db.get_one(Participant, UUID(guest.id))
+
+
+def is_inside(clinic: Clinic, guest: Guest) -> bool:
+    """Tell whether the service knows that somebody is in the room."""
+    return person(clinic, guest).state == "joined"
 
 
 # --- over the API
@@ -135,6 +144,33 @@ def test_moderated_devices(clinic: Clinic) -> None:
                 await hears(again, approved=True, mediaType="audio")
             await hospital_does(clinic, "PUT", path, audio=False, video=False)
             await hears(room.clients["doctor"], enabled=False, mediaType="audio")
+
+    asyncio.run(try_it())
+
+
+def test_an_order_that_was_overtaken_undoes_nothing(clinic: Clinic) -> None:
+    """One that was given again, or waited for its turn, is older than what was said meanwhile."""
+
+    async def try_it() -> None:
+        async with room_of(clinic) as room:
+            asked, session = room.guests["patient"], room.guests["doctor"].session["id"]
+            path = f"/sessions/{session}/av-moderation"
+            # Told that it was made, the service would say again what is moderated there.
+            told = functools.partial(is_inside, clinic, asked)
+            assert await asyncio.to_thread(until, told, AUDITED_WITHIN_S)
+            await hospital_does(clinic, "PUT", path, audio=True, video=False)
+            with clinic.services.database.begin() as db:
+                query = select(RoomCommand).where(
+                    RoomCommand.session_id == UUID(session), RoomCommand.name == "av_moderation"
+                )
+                given = db.scalars(query).one()
+            await hospital_does(clinic, "POST", f"{asked.path}/unmute-request")
+            await hears(room.clients["patient"], approved=True, mediaType="audio")
+            again = RoomOrder(new_id(), given.name, given.args)
+            await asyncio.to_thread(clinic.services.rooms.execute, again, timeout_s=5)
+            async with logged_in(clinic.port, clinic.token(asked.code)) as back:
+                await back.enter(room.name)
+                await hears(back, approved=True, mediaType="audio")
 
     asyncio.run(try_it())
 

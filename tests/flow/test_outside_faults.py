@@ -27,7 +27,7 @@ from app.services import Services
 from app.web.auth import SCOPES
 from tests.api.clinic import DIRECTORY, DOCTOR, PATIENT, appointment_in
 from tests.flow.clinic import Clinic, Guest, until
-from tests.flow.test_delivery_mail import mails_to
+from tests.flow.deliveries.test_delivery_mail import mails_to
 from tests.flow.xmpp_client import logged_in, room_jid
 from tests.hospital_services import HospitalService, rest_person, serving
 from tests.issuer import AUDIENCE, CLIENT_ID, CLIENT_SECRET, Issuer

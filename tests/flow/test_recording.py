@@ -2,7 +2,6 @@
 whoever asks for it; and what happens to a recording is seen from outside."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from email import message_from_bytes, policy
@@ -37,6 +36,8 @@ MAIL = "sam@example.org"
 TEXT = ours("recording", "en")
 STOPS_WITHIN_S = 2.0
 FINISHED_WITHIN_S = 15.0
+# A folder has to be quiet first.
+FOUND_WITHIN_S = 45.0
 
 
 class Call:
@@ -84,7 +85,9 @@ class Call:
 
         await self.clients[self.patient.id].until(is_it, came)
 
-    async def stands(self, state: str, reason: str | None = None) -> None:
+    async def stands(
+        self, state: str, reason: str | None = None, within_s: float = FINISHED_WITHIN_S
+    ) -> None:
         """Wait until the newest recording stands there."""
         path = f"/sessions/{self.doctor.session['id']}/recordings"
         seen: list[Any] = []
@@ -94,7 +97,7 @@ class Call:
             seen[:] = [(one["state"], one["reason"]) for one in items]
             return bool(seen) and seen[0] == (state, reason)
 
-        assert await asyncio.to_thread(until, is_there, FINISHED_WITHIN_S), seen
+        assert await asyncio.to_thread(until, is_there, within_s), seen
 
     async def record(self, **body: Any) -> str:
         """Ask for a recording over REST, and return its id."""
@@ -178,26 +181,56 @@ def test_a_recording_from_the_wish_to_the_file(clinic: Clinic) -> None:
         await made.stands("active")
         assert (await made.ask(made.doctor, STOP)).get("type") == "result"
         await made.hears("off")
-        await made.stands("processing", "stopped")
+        await made.stands("available")
         told = [t.removeprefix("recording.") for t in made.events()]
-        assert told == ["requested", "waiting", "starting", "started", "stopping", "stopped"]
+        assert told == [
+            "requested", "waiting", "starting", "started", "stopping", "stopped",
+            "file_registered", "file_available", "available",
+        ]  # fmt: skip
         await asyncio.to_thread(holds_a_file, clinic, made)
 
     play(clinic, story)
 
 
 def holds_a_file(clinic: Clinic, made: Call) -> None:
-    """Wait for what the recorder left: a video with a name of its own, and what is known of it."""
+    """See what the recorder handed over, and that it has nothing any more."""
+    path = f"/sessions/{made.doctor.session['id']}/recordings"
+    (recording,) = clinic.hospital.call("GET", path).json()["items"]
+    (file,) = recording["files"]
+    assert (file["state"], file["findings"], file["is_partial"]) == ("available", [], False)
+    assert (file["video_codec"], file["audio_codec"], file["width"]) == ("h264", "aac", 320)
     folders = clinic.stack.recorder.recordings
+    assert until(lambda: not list(folders.glob(f"*/{made.room}_*")), FINISHED_WITHIN_S)
 
-    def found() -> list[dict[str, Any]]:
-        known = [json.loads(p.read_text()) for p in folders.glob("*/metadata.json")]
-        return [one for one in known if one["meeting_url"].endswith(made.room)]
 
-    assert until(lambda: bool(found()), FINISHED_WITHIN_S)
-    assert found()[0]["recording_id"]
-    (video,) = folders.glob(f"*/{made.room}_*.mp4")
-    assert video.read_bytes()[4:8] == b"ftyp"
+def test_what_a_recorder_left_that_was_switched_off_is_found(clinic: Clinic) -> None:
+    """As a part that ends somewhere; this one before its index, so nothing can be made of it."""
+
+    async def story(made: Call) -> None:
+        await made.runs()
+        files = clinic.stack.recorder.recordings.glob
+
+        def is_written() -> bool:
+            return any(path.stat().st_size for path in files(f"*/{made.room}_*.mp4"))
+
+        assert await asyncio.to_thread(until, is_written, FINISHED_WITHIN_S)
+        await asyncio.to_thread(clinic.stack.recorder.stop)
+        await made.stands("processing", "recorder_failed")
+        await asyncio.to_thread(clinic.stack.recorder.start)
+        await made.stands("failed", "media_unreadable", FOUND_WITHIN_S)
+        path = f"/sessions/{made.doctor.session['id']}/recordings"
+        (recording,) = (await asyncio.to_thread(clinic.hospital.call, "GET", path)).json()["items"]
+        (file,) = recording["files"]
+        assert (file["state"], file["is_partial"]) == ("failed", True)
+        assert file["findings"] == ["metadata_missing"]
+        assert await asyncio.to_thread(
+            until, lambda: not list(files(f"*/{made.room}_*")), FINISHED_WITHIN_S
+        )
+
+    try:
+        play(clinic, story)
+    finally:
+        clinic.stack.recorder.restart()
 
 
 def test_no_recorder_comes_in_that_nobody_allowed(clinic: Clinic, tmp_path: Path) -> None:
@@ -247,6 +280,7 @@ class Stubborn(Recorder):
                 "recordings": folder,
                 "broken_file": folder / "broken",
                 "finalize": "",
+                "finalize_settings": {},
             }
         )
         self._says = says
@@ -369,7 +403,7 @@ def test_withdrawal_stops_it_at_once(clinic: Clinic) -> None:
         async with asyncio.timeout(STOPS_WITHIN_S):
             await made.say(made.patient, "withdrawn")
             await client.until(is_gone, came)
-        await made.stands("processing", "consent_withdrawn")
+        await made.stands("available", "withheld")
 
     def is_gone(stanza: Stanza) -> bool:
         item = stanza.find(".//{http://jabber.org/protocol/muc#user}item")

@@ -18,15 +18,18 @@ from app.events import service as events
 from app.events.models import Event
 from app.localstack import LocalStack
 from app.organisations import clients
+from app.stream.pages import LOOK_AGAIN_S
 from app.web.auth import SCOPES
 from app.web.cookies import STAFF
 from tests.api.signed_in import sign_staff_in
-from tests.conftest import services_of
+from tests.conftest import AUDIT, services_of
 from tests.flow.delivery import Hospital, eventually
 from tests.flow.listener import Follower
 from tests.stack_client import StackClient, sign_in
 
 PARTS = ("postgres", "redis", "api", "stream", "relay")
+# Sooner than a page or a desk looks again of itself.
+PUSHED_WITHIN_S = LOOK_AGAIN_S - 3
 SESSIONS, EVENTS = 4, 25
 
 
@@ -55,7 +58,9 @@ class House:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """What streams need and nothing else, so that these tests can kill any of it."""
-    with LocalStack(tmp_path_factory.mktemp("streams"), parts=PARTS, durable=False) as running:
+    with LocalStack(
+        tmp_path_factory.mktemp("streams"), parts=PARTS, durable=False, env=AUDIT
+    ) as running:
         yield running
 
 
@@ -80,7 +85,8 @@ def program_of(stack: LocalStack, hospital: Hospital, *scopes: str) -> StackClie
 
 def test_what_happens_is_pushed_with_its_position(house: House) -> None:
     """Who comes without an id hears from now on; the message is what the feed and webhooks say."""
-    house.hospital.session()
+    before = house.hospital.session().id
+    eventually(lambda: house.hospital.is_handed_on(before), "what was before")
     with house.follow("/stream/events") as late, house.follow() as whole:
         eventually(lambda: bool(late.after and len(whole.got) == 1), "both listen")
         session = house.hospital.session()
@@ -197,7 +203,7 @@ def test_a_page_gets_its_state_at_once_and_when_it_changes(house: House) -> None
         assert list(page.got[0].data.items()) == list(asked.json().items())
         assert page.got[0].data["reason"] == "waiting-for-host"
         house.program.call("POST", f"/sessions/{session['id']}/end")
-        eventually(lambda: len(page.got) == 2, "the next state", within_s=5)
+        eventually(lambda: len(page.got) == 2, "the next state", within_s=PUSHED_WITHIN_S)
         assert page.got[1].data["reason"] == "session-ended"
 
 
@@ -272,7 +278,7 @@ def test_the_clinics_page_is_rung_for_as_long_as_its_reader_is_signed_in(house: 
         eventually(lambda: len(desk.got) == 1, "the first ring")
         stranger.session()
         house.hospital.session()
-        eventually(lambda: len(desk.got) == 2, "the hospital's own", within_s=5)
+        eventually(lambda: len(desk.got) == 2, "the hospital's own", within_s=PUSHED_WITHIN_S)
         assert {(message.event, str(message.data)) for message in desk.got} == {("changed", "{}")}
         with services.database.begin() as db:
             staff.sign_out(db, token=token, now=utc_now())

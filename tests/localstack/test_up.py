@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from app.localstack import BACKING, DEMONSTRATION, SERVICES
 from app.localstack.ports import Ports, is_free
 from app.localstack.up import sentences
 
+pytestmark = pytest.mark.timeout(300)  # everything is started three times
 PARTS = {*BACKING, *DEMONSTRATION, *SERVICES}
 
 
@@ -40,15 +43,6 @@ def running(
             process.stderr.read()
 
 
-@pytest.fixture
-def port() -> int:
-    """A free port that nobody else's stack will choose meanwhile."""
-    ports = Ports()
-    chosen = ports.choose()
-    ports.release()
-    return chosen
-
-
 def token(facts: dict[str, Any]) -> requests.Response:
     return requests.post(
         f"{facts['api_url']}/oauth/token",
@@ -58,37 +52,72 @@ def token(facts: dict[str, Any]) -> requests.Response:
     )
 
 
-@pytest.mark.timeout(240)  # everything is started three times
-def test_a_first_start_shows_a_way_in_and_a_second_keeps_it(folder: Path, port: int) -> None:
-    """The credentials work, the data is there again after SIGTERM, and --reset empties it."""
-    with running(folder, "--port", str(port)) as (process, first):
-        pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
-        answer = token(first)
-        headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-        made = requests.post(f"{first['api_url']}/sessions", json={}, headers=headers, timeout=10)
-        children = [pid for pid in pids if parent(pid) == process.pid]
-    with running(folder, "--port", str(port)) as (_, second):
-        again = requests.get(
-            f"{second['api_url']}/sessions/{made.json()['id']}", headers=headers, timeout=10
-        )
-    with running(folder, "--port", str(port), "--reset") as (_, emptied):
-        empty = token(first)
+@dataclass
+class Starts:
+    """What happened when one folder's stack was started three times; everything runs in each."""
 
-    assert process.returncode == 0
-    assert len(children) == len(PARTS)
-    assert not [pid for pid in children if parent(pid) is not None]
-    assert set(first["logs"]) == PARTS
-    assert again.status_code == 200
-    assert [one["patient"] for one in first["appointments"]] == [
-        "Sam Rivera",
-        "Jo Meier",
-        "Lou Petit",
-    ]
-    assert second["appointments"] == first["appointments"]
-    assert second["client_id"] == first["client_id"]
-    assert second["session_id"] == first["session_id"]
-    assert empty.status_code == 401
-    assert emptied["client_id"] != first["client_id"]
+    port: int
+    # Of the first: ended with SIGTERM, while another `up` had tried to join it.
+    first: dict[str, Any] = field(default_factory=dict)
+    exit_code: int | None = None
+    children: list[int] = field(default_factory=list)
+    left: list[int] = field(default_factory=list)
+    refusal: dict[str, Any] = field(default_factory=dict)
+    refused: int | None = None
+    after_refusal: int = 0
+    # Of the second: ended because Redis was killed.
+    second: dict[str, Any] = field(default_factory=dict)
+    session: int = 0
+    said: str = ""
+    broken: int | None = None
+    is_port_free: bool = False
+    # Of the third, with --reset.
+    third: dict[str, Any] = field(default_factory=dict)
+    old_credentials: int = 0
+
+
+@pytest.fixture(scope="module")
+def starts(tmp_path_factory: pytest.TempPathFactory) -> Starts:
+    """Start everything three times: that takes long, so all tests look at the same."""
+    folder, ports = tmp_path_factory.mktemp("up") / "data", Ports()
+    seen = Starts(ports.choose())  # a free port that nobody else's stack will choose meanwhile
+    ports.release()
+    session_url, headers = _first(seen, folder)
+    _second(seen, folder, session_url, headers)
+    with running(folder, "--port", str(seen.port), "--reset") as (_, seen.third):
+        seen.old_credentials = token(seen.first).status_code
+    return seen
+
+
+def _first(seen: Starts, folder: Path) -> tuple[str, dict[str, str]]:
+    """Return where a session is that was made now, and a token."""
+    with running(folder, "--port", str(seen.port)) as (process, seen.first):
+        pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
+        seen.children = [pid for pid in pids if parent(pid) == process.pid]
+        with running(folder) as (another, seen.refusal):
+            pass
+        seen.refused = another.returncode
+        answer = token(seen.first)
+        seen.after_refusal = answer.status_code
+        headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        sessions = f"{seen.first['api_url']}/sessions"
+        made = requests.post(sessions, json={}, headers=headers, timeout=10)
+    seen.exit_code = process.returncode
+    seen.left = [pid for pid in seen.children if parent(pid) is not None]
+    return f"{sessions}/{made.json()['id']}", headers
+
+
+def _second(seen: Starts, folder: Path, session_url: str, headers: dict[str, str]) -> None:
+    """Look for the session, and kill Redis."""
+    with running(folder, "--port", str(seen.port)) as (process, seen.second):
+        seen.session = requests.get(session_url, headers=headers, timeout=10).status_code
+        log = Path(seen.second["logs"]["redis"])
+        starts = re.findall(r"^(\d+):C ", log.read_text(), re.MULTILINE)
+        os.kill(int(starts[-1]), signal.SIGKILL)
+        assert process.stderr
+        seen.said = process.stderr.read()
+    seen.broken = process.returncode
+    seen.is_port_free = is_free(seen.port)
 
 
 def parent(pid: int) -> int | None:
@@ -99,31 +128,45 @@ def parent(pid: int) -> int | None:
         return None
 
 
-def test_a_part_that_dies_ends_the_stack_and_is_named(folder: Path, port: int) -> None:
-    """Nothing is restarted silently; the sentence says which part, how, and its last lines."""
-    with running(folder, "--port", str(port)) as (process, facts):
-        log = Path(facts["logs"]["redis"])
-        pid = int(log.read_text().partition(":")[0])
-        os.kill(pid, signal.SIGKILL)
-        assert process.stderr
-        said = process.stderr.read()
-
-    assert process.returncode == 1
-    assert "redis: was ended by SIGKILL" in said
-    assert "last lines of" in said
-    assert is_free(port)
+def test_a_first_start_shows_a_way_in(starts: Starts) -> None:
+    """The credentials work; SIGTERM ends it, and nothing is left."""
+    assert set(starts.first["logs"]) == PARTS
+    assert [one["patient"] for one in starts.first["appointments"]] == [
+        "Sam Rivera",
+        "Jo Meier",
+        "Lou Petit",
+    ]
+    assert len(starts.children) == len(PARTS)
+    assert starts.exit_code == 0
+    assert starts.left == []
 
 
-def test_a_second_up_on_the_same_folder_is_refused(folder: Path, port: int) -> None:
+def test_a_second_up_on_the_same_folder_is_refused(starts: Starts) -> None:
     """With a sentence, and without disturbing the first."""
-    with running(folder, "--port", str(port)) as (_, facts):
-        with running(folder) as (second, refusal):
-            pass
-        still = token(facts)
+    assert "already runs on" in starts.refusal["error"]
+    assert starts.refused == 1
+    assert starts.after_refusal == 200
 
-    assert "already runs on" in refusal["error"]
-    assert second.returncode == 1
-    assert still.status_code == 200
+
+def test_a_second_start_keeps_everything(starts: Starts) -> None:
+    """The way in, the demo hospital and what was made since."""
+    assert starts.session == 200
+    for name in ("appointments", "client_id", "session_id"):
+        assert starts.second[name] == starts.first[name]
+
+
+def test_a_part_that_dies_ends_the_stack_and_is_named(starts: Starts) -> None:
+    """Nothing is restarted silently; the sentence says which part, how, and its last lines."""
+    assert starts.broken == 1
+    assert "redis: was ended by SIGKILL" in starts.said
+    assert "last lines of" in starts.said
+    assert starts.is_port_free
+
+
+def test_reset_empties_it(starts: Starts) -> None:
+    """The old credentials are nobody's, and the new hospital is another."""
+    assert starts.old_credentials == 401
+    assert starts.third["client_id"] != starts.first["client_id"]
 
 
 def test_people_get_sentences_with_all_they_need() -> None:

@@ -41,6 +41,8 @@ class SharedFiles:
     deleted: list[str] = field(default_factory=list)
     # So many requests with bytes find nobody at home.
     lost: int = 0
+    # So many are too slow: a part of their bytes is kept.
+    slow: int = 0
 
     def register(self, app: Flask) -> None:
         """Answer for the API."""
@@ -78,8 +80,12 @@ class SharedFiles:
             if self.lost:
                 self.lost -= 1
                 return Response(status=503)
+            kept = request.get_data()[: 100_000 if self.slow else None]
             if int(request.headers["Upload-Offset"]) == len(self.received[name]):
-                self.received[name] += request.get_data()
+                self.received[name] += kept
+            if self.slow:
+                self.slow -= 1
+                return Response(status=408)
         return Response(headers={"Upload-Offset": str(len(self.received[name]))})
 
     def _link(self, name: str) -> tuple[Response, int]:

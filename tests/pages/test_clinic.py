@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from flask import Flask, Response
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
 from werkzeug.serving import make_server
 
 from app.access import service
@@ -249,6 +249,21 @@ def test_who_is_signed_out_is_led_to_the_sign_in(desk: Desk) -> None:
     page.context.clear_cookies()
     page.evaluate("setTimeout(() => document.dispatchEvent(new Event('visibilitychange')))")
     page.locator("input[name=sub]").wait_for()
+
+
+def test_signing_out_is_not_undone_by_an_answer_that_comes_meanwhile(desk: Desk) -> None:
+    """The issuer would let them in again, without a question."""
+    desk.book(60)
+    page, held = desk.open(), list[Route]()
+    expect(rows(page)).to_have_count(1)
+    page.route("**/staff/sign-out", lambda route: held.append(route))  # noqa: PLW0108
+    page.route("**/visits?**", lambda route: route.fulfill(status=401, json={}))
+    # From within the page: from outside nothing reaches a page that is on its way to another.
+    page.evaluate("setTimeout(() => document.dispatchEvent(new Event('visibilitychange')), 500)")
+    with page.expect_event("requestfinished", lambda asked: "/visits?" in asked.url):
+        page.get_by_test_id("sign-out").click(no_wait_after=True)
+    held[0].continue_()
+    expect(page.get_by_test_id("notice-title")).to_have_text("You are signed out")
 
 
 def test_a_service_that_is_away_is_said(desk: Desk) -> None:

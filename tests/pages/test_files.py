@@ -109,6 +109,20 @@ def test_a_photo_is_sent_in_pieces_over_a_bad_network(
     assert service.shared.received == {"new.jpg": content}
 
 
+def test_a_photo_arrives_over_a_slow_line(
+    panel: Page, service: LinkService, tmp_path: Path
+) -> None:
+    """Each time it goes on behind what was kept."""
+    content = bytes(range(256)) * 2000
+    (tmp_path / "new.jpg").write_bytes(content)
+    service.shared.slow = 3
+    pick(panel, tmp_path / "new.jpg")
+    expect(panel.get_by_test_id("files-said")).to_have_text(
+        "new.jpg was sent and is being checked.", timeout=15_000
+    )
+    assert service.shared.received == {"new.jpg": content}
+
+
 def test_who_stops_as_the_last_piece_arrives_has_not_sent_it(
     panel: Page, service: LinkService, tmp_path: Path
 ) -> None:
@@ -204,8 +218,15 @@ def test_keys_alone_do_it_all(page: Page, site: str, service: LinkService) -> No
     expect(page.get_by_test_id("files-button")).to_be_focused()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["phone", "desktop"])
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [
+        pytest.param(NARROW, "dark", id="phone-dark"),
+        pytest.param(WIDE, "light", id="desktop-light"),
+        pytest.param(NARROW, "light", id="phone-light", marks=pytest.mark.long),
+        pytest.param(WIDE, "dark", id="desktop-dark", marks=pytest.mark.long),
+    ],
+)
 def test_the_panel_passes_axe_and_fits(
     browser: Browser, site: str, service: LinkService, size: ViewportSize, scheme: str
 ) -> None:

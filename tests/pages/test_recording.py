@@ -67,6 +67,11 @@ def test_the_question_comes_during_the_call_and_the_badge_with_the_recording(
     expect(page.get_by_test_id("recording-state")).to_contain_text("being stopped")
     service.recording = ("processing", "consent_withdrawn")
     expect(page.get_by_test_id("recording-state")).to_contain_text("took back")
+    service.recording = ("available", "withheld")
+    seen = "window.teleconsult.events.some((e) => e.name === 'recording' && e.what === 'available')"
+    until(page, seen)
+    expect(page.get_by_test_id("recording-state")).to_contain_text("took back")
+    expect(page.get_by_test_id("recording")).to_be_visible()
     assert [act for act, _ in service.answers] == ["given", "withdrawn"]
 
 

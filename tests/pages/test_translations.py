@@ -16,8 +16,8 @@ SOURCES = [
     *(PAGES / "static/js").glob("*.js"),
 ]
 FAMILIES = (
-    "action|call|clinic|consent|countdown|dialog|files|lobby|page|panel|queue|recording|role|staff"
-    "|state"
+    "action|call|clinic|consent|countdown|dialog|files|lobby|page|panel|playback|queue|recording|role"
+    "|staff|state"
 )
 KEY = re.compile(rf"""['"]((?:{FAMILIES})\.[a-z.-]*[a-z])['"]""")
 

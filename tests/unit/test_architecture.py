@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -16,8 +18,9 @@ from tests.conftest import repository
 ROOT = repository()
 RESOURCES = (
     "access", "appointments", "attendance", "audit", "consents", "directory", "emergencies",
-    "events", "feed", "files", "moderation", "notifications", "organisations", "participants",
-    "recordings", "rooms", "sessions", "storage", "visits", "waiting", "webhooks",
+    "events", "feed", "files", "holds", "moderation", "notifications", "organisations",
+    "participants", "playback", "recording_files", "recordings", "retention", "rooms", "sessions",
+    "storage", "visits", "waiting", "webhooks",
 )  # fmt: skip
 WITH_ROUTES = tuple(name for name in RESOURCES if (ROOT / "app" / name / "routes.py").exists())
 LONGEST_FILE = 300
@@ -83,8 +86,8 @@ def test_a_resource_has_the_files_every_resource_has(name: str) -> None:
     present = {path.name for path in (ROOT / "app" / name).glob("*.py")}
     assert {"__init__.py"} <= present
     # rooms: no service but several; moderation and feed: no tables; visits: the appointments';
-    # waiting: its table is asked at the door
-    if name not in ("rooms", "moderation", "feed", "visits", "waiting"):
+    # waiting: its table is asked at the door; retention: it ends others' rows
+    if name not in ("rooms", "moderation", "feed", "visits", "waiting", "retention"):
         assert {"models.py", "service.py"} <= present
     if "routes.py" in present:
         assert "schemas.py" in present
@@ -223,3 +226,14 @@ def test_the_database_is_asked_with_the_names_of_its_schema() -> None:
         if isinstance(constraint, UniqueConstraint)
     }
     assert set(CONFLICTS) | set(CHECKS) <= names | indexes | uniques
+
+
+def test_the_gateway_loads_no_web_framework_and_no_orm() -> None:
+    """It is one process more in every installation, and uses neither."""
+    heavy = "{'alembic', 'flask', 'flask_smorest', 'sqlalchemy'}"
+    modules = "app.cli.processes, workers.gateway"
+    code = f"import sys, {modules}; print(*({heavy} & set(sys.modules)))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert loaded.stdout.split() == []

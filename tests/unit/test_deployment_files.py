@@ -17,8 +17,9 @@ from app.settings import Settings, setting_names
 CHECKOUT = Path(__file__).resolve().parents[2]
 GENERATE = CHECKOUT / "jitsi-config" / "generate-secrets"
 COMPOSE_TEXT = (CHECKOUT / "docker-compose.yml").read_text()
-SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE_TEXT)["services"]
-NETWORKS: dict[str, dict[str, Any] | None] = yaml.safe_load(COMPOSE_TEXT)["networks"]
+COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+NETWORKS: dict[str, dict[str, Any] | None] = COMPOSE["networks"]
 ENV_EXAMPLE = (CHECKOUT / ".env.example").read_text()
 DOCKERFILE = (CHECKOUT / "Dockerfile").read_text()
 NGINX_SITE = (CHECKOUT / "jitsi-config" / "web" / "site-confs" / "teleconsult").read_text()
@@ -111,6 +112,17 @@ def test_the_builder_sees_nothing_but_what_the_image_is_made_of() -> None:
     copied = set(re.findall(r"^COPY (?!--)(.+) \S+$", DOCKERFILE, flags=re.MULTILINE))
     assert "*" in rules
     assert allowed == {name for line in copied for name in line.split()}
+
+
+def test_the_sweep_sees_what_the_recorder_has_open() -> None:
+    """`finalize` looks in /proc whether anybody still writes; its container must show Jibri's."""
+    assert SERVICES["jibri-sweep"]["pid"] == "service:jibri"
+
+
+def test_the_worker_has_room_to_encode_in() -> None:
+    """More than the little that everything else gets."""
+    (scratch,) = SERVICES["worker"]["tmpfs"]
+    assert scratch == "/tmp:size=${WORKER_SCRATCH:-2G},mode=1777,noexec"
 
 
 # ---- variables
@@ -269,6 +281,39 @@ def test_the_public_site_logs_no_link_code() -> None:
     log_format = re.search(r"log_format teleconsult .*", NGINX_SITE)
     assert log_format
     assert not re.search(r"\$(request|request_uri|uri|args)\b", log_format[0])
+
+
+@pytest.mark.parametrize(
+    ("path", "logged"),
+    {
+        "/j/secret": "/j/[code]",
+        "/j/secret/consent": "/j/[code]/consent",
+        "/p/secret": "/p/[code]",
+        "/p/secret/views": "/p/[code]/views",
+        "/stream/j/secret": "/stream/j/[code]",
+        "/downloads/secret": "/downloads/[ticket]",
+        "/playback/id/id/video": "/playback/id/id/video",
+    }.items(),
+)
+def test_what_the_public_site_logs_of_an_address(path: str, logged: str) -> None:
+    """By its own map, read as nginx does: the first pattern that fits."""
+    entries = re.findall(r'^ +"~(\S+)" "(\S+)";$', NGINX_SITE, flags=re.MULTILINE)
+    assert entries
+    fit = [(re.search(like.replace("(?<", "(?P<"), path), shown) for like, shown in entries]
+    found, shown = next((one for one in fit if one[0]), (None, path))
+    for name, value in (found.groupdict() if found else {}).items():
+        shown = shown.replace(f"${name}", value or "")
+    assert shown == logged
+
+
+def test_what_people_are_seen_in_is_on_no_disk_of_nginx() -> None:
+    """A buffer of nginx may become a file, unless it is told otherwise."""
+    place = re.search(r"location ~ (\S+) {(.*?)}", NGINX_SITE, flags=re.DOTALL)
+    assert place
+    assert all(re.match(place[1], f"/{way}/x") for way in ("uploads", "downloads", "playback"))
+    assert "proxy_max_temp_file_size 0;" in place[2]
+    assert "send_timeout 20s;" in place[2]
+    assert "proxy_request_buffering off;" in place[2]
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from app.db.constraints import CHECKS, CONFLICTS
+from app.db.tables import Base
 from app.events.members import event_schema
 from app.events.types import EVENT_TYPES
 from app.notifications.kinds import Dropped
+from app.organisations.policy import DEFAULT
 from app.rooms.admission import TEXTS
 from app.web.problems import HTTP_CODES
 from app.webhooks.deliveries import SUBSCRIPTION_INACTIVE
@@ -138,6 +140,19 @@ def test_every_event_has_an_example_with_exactly_its_members() -> None:
             "id", "type", "timestamp", "sequence", "organisation_id", "data",
         }  # fmt: skip
         assert set(example["data"]) == {"session_id", *EVENT_TYPES[name].data}
+
+
+def test_every_table_has_an_end_in_the_page_on_retention() -> None:
+    """Each once: what is kept in a table nobody named would be kept for ever."""
+    named = re.findall(r"`((?:teleconference|clinical)\.\w+)`", page("retention.md"))
+    assert sorted(named) == sorted(Base.metadata.tables)
+
+
+def test_the_page_on_retention_has_the_defaults_of_the_policy() -> None:
+    """Whoever decides about days reads them there."""
+    documented = {name: cells[0] for name, cells in rows(page("retention.md")).items()}
+    kept = {n: str(v) for n, v in DEFAULT.shown().items() if n.startswith("keep_")}
+    assert {name: documented[name] for name in kept} == kept
 
 
 def test_links_between_the_pages_lead_somewhere() -> None:

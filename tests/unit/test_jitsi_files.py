@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from app.files.jitsi import MOST_BYTES
+from app.files.kinds import MIB
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 PLUGINS = CHECKOUT / "prosody-plugins"
 PROSODY_CONFIG = CHECKOUT / "jitsi-config" / "prosody" / "conf.d" / "zz-teleconsult.cfg.lua"
@@ -52,7 +55,7 @@ def test_prosody_and_the_api_agree_on_the_tokens() -> None:
     prosody, api = environment("prosody"), environment("api")
     assert prosody["JWT_ACCEPTED_ISSUERS"] == api["JITSI_JWT_ISSUER"]
     assert prosody["JWT_ACCEPTED_AUDIENCES"] == api["JITSI_JWT_AUDIENCE"]
-    assert not {"JWT_APP_SECRET", "GLOBAL_MODULES", "PROSODY_ADMINS"} & set(prosody)
+    assert not {"JWT_APP_SECRET", "PROSODY_ADMINS"} & set(prosody)
 
 
 @pytest.mark.parametrize(
@@ -60,9 +63,10 @@ def test_prosody_and_the_api_agree_on_the_tokens() -> None:
     [
         (
             "XMPP_MODULES",
-            {"teleconsult_gate", "teleconsult_guard"},
+            {"teleconsult_gate", "teleconsult_guard", "teleconsult_files"},
             {"presence_identity", "filter_iq_jibri"},
         ),
+        ("GLOBAL_MODULES", {"teleconsult_heap"}, set()),
         (
             "XMPP_MUC_MODULES",
             {
@@ -71,6 +75,7 @@ def test_prosody_and_the_api_agree_on_the_tokens() -> None:
                 "teleconsult_conduct",
                 "teleconsult_waiting",
                 "teleconsult_recording",
+                "teleconsult_files",
             },
             {"muc_cleanup_backend_services"},
         ),
@@ -134,3 +139,39 @@ def test_no_third_party_is_asked_for_addresses_or_pictures() -> None:
     text = (CHECKOUT / "jitsi-config" / "web" / "custom-config.js").read_text()
     assert "config.p2p.stunServers = [];" in text
     assert "config.disableThirdPartyRequests = true;" in text
+
+
+def test_files_go_to_the_service_and_no_further_than_it_takes_them() -> None:
+    web = CHECKOUT / "jitsi-config" / "web"
+    text = (web / "custom-config.js").read_text()
+    assert "apiUrl: `${window.location.origin}/jitsi/documents`" in text
+    assert f"maxFileSize: {MOST_BYTES // MIB} * 1024 * 1024" in text
+    nginx = (web / "nginx-custom" / "teleconsult.conf").read_text()
+    (most,) = re.findall(r"client_max_body_size (\d+)m;", nginx)
+    assert int(most) * MIB > MOST_BYTES
+    assert "/config/nginx-custom/teleconsult.conf:ro" in COMPOSE
+    _, _, downloads = nginx.partition("location ^~ /downloads/")
+    assert "access_log off;" in downloads
+    assert "proxy_max_temp_file_size 0;" in downloads
+
+
+def test_jitsis_own_file_sharing_is_not_loaded_beside_ours() -> None:
+    assert 'Component "filesharing.meet.jitsi" "teleconsult_files"' in PROSODY_CONFIG.read_text()
+    loaded = ",".join(environment("prosody").values())
+    assert "short_lived_token" not in loaded
+    assert "filesharing_component" not in loaded
+
+
+def test_nginx_understands_what_stands_in_jitsis_own_site(tmp_path: Path) -> None:
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    assert program, "nginx was not found; run script/bootstrap"
+    ours = CHECKOUT / "jitsi-config" / "web" / "nginx-custom"
+    config = tmp_path / "nginx.conf"
+    config.write_text(
+        f"pid {tmp_path}/pid; error_log stderr crit; events {{}} http {{ resolver 127.0.0.1; "
+        f"server {{ listen 127.0.0.1:80; include {ours}/*.conf; }} }}"
+    )
+    done = subprocess.run(
+        [program, "-t", "-q", "-c", str(config)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -146,7 +146,7 @@ def test_a_server_that_trickles_is_given_up_at_the_deadline() -> None:
         over.set()
         thread.join()
     assert error.code == "no_answer"
-    assert 0.4 < took < 2
+    assert 0.4 < took < 10
 
 
 def test_a_server_that_talks_nonsense_is_worth_another_try() -> None:

@@ -5,7 +5,8 @@ import pytest
 from app.participants.permissions import Permission, Role, effective
 
 ROLES = ("doctor", "nurse", "patient", "paramedic", "interpreter", "relative", "observer")
-# Written down from the requirements: y always, e in an emergency only, - never.
+# Written down from the requirements: y always, e in an emergency only, - never. Watching came
+# later: whoever treats or is treated.
 EXPECTED = {
     #                      doctor nurse patient paramedic interpreter relative observer
     "moderate": "             y     y      -        -          -         -        -",
@@ -13,6 +14,7 @@ EXPECTED = {
     "start_session": "        y     y      -        e          -         -        -",
     "end_session": "          y     -      -        -          -         -        -",
     "request_recording": "    y     -      -        -          -         -        -",
+    "watch_recordings": "     y     y      y        -          -         -        -",
     "share_screen": "         y     y      -        y          -         -        -",
     "share_files": "          y     y      y        y          -         -        -",
     "share_prescriptions": "  y     -      -        -          -         -        -",

@@ -18,7 +18,7 @@ def test_a_name_that_nobody_resolves_is_left_in_time(monkeypatch: pytest.MonkeyP
     took = time.monotonic() - began
     over.set()
     assert error.code == "no_answer"
-    assert took < 2
+    assert took < 5
 
 
 def test_a_name_that_does_not_exist_is_worth_another_try(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,14 +8,17 @@ from uuid import UUID
 import structlog
 
 from app.clock import utc_now
-from app.errors import Gone, Invalid, NotFound, Unavailable
-from app.files import checking
+from app.errors import Conflict, Gone, Invalid, NotFound, Unavailable
+from app.files import checking, in_room
 from app.files.checking import Claimed
 from app.files.inspection.apart import Read, inspect_apart
 from app.files.inspection.found import Found
 from app.files.kinds import Kind
+from app.files.models import SessionFile
 from app.observability import place_of
+from app.rooms import commands
 from app.services import Services
+from app.sessions.models import CareSession
 from app.storage import service as storage
 from app.storage.service import Written
 from workers.jobs.context import JobContext, job
@@ -61,10 +64,12 @@ def check(services: Services, file_id: UUID) -> None:
 
 
 def _check(services: Services, claimed: Claimed) -> None:
-    finding = services.scanner.scan(arrived(services, claimed))
+    finding = services.scanner.scan(services.storage.read_all(claimed.parts))
     if finding:
         with services.database.begin() as db:
-            checking.quarantine(db, claimed, finding=finding, now=utc_now())
+            done = checking.quarantine(db, claimed, finding=finding, now=utc_now())
+        if done:
+            _tell_room(services, claimed)
         log.warning("file_quarantined", file=str(claimed.file.id), finding=finding)
         return
     kind, size = Kind(claimed.file.kind), claimed.file.size_bytes
@@ -72,7 +77,7 @@ def _check(services: Services, claimed: Claimed) -> None:
 
 
 def _keep(services: Services, claimed: Claimed, found: Found) -> None:
-    whole = arrived(services, claimed) if found.clean is None else iter([found.clean])
+    whole = services.storage.read_all(claimed.parts) if found.clean is None else iter([found.clean])
     content = _store(services, claimed, whole)
     preview = _store(services, claimed, iter([found.preview])) if found.preview else None
     made = [one for one in (content, preview) if one is not None]
@@ -90,6 +95,8 @@ def _keep(services: Services, claimed: Claimed, found: Found) -> None:
                 storage.record(db, one.id, one.written)
             else:
                 storage.destroy(db, one.id, now=utc_now())
+    if accepted:
+        _tell_room(services, claimed)
 
 
 def _store(services: Services, claimed: Claimed, content: Iterator[bytes]) -> Made:
@@ -98,13 +105,6 @@ def _store(services: Services, claimed: Claimed, content: Iterator[bytes]) -> Ma
     with services.database.begin() as db:
         stored = storage.announce(db, organisation_id=claimed.file.organisation_id, now=utc_now())
     return Made(stored.id, services.storage.write(stored, content))
-
-
-def arrived(services: Services, claimed: Claimed) -> Iterator[bytes]:
-    """Yield a file as it was sent, from its stretches."""
-    for part in claimed.parts:
-        with closing(services.storage.read(part)) as pieces:
-            yield from pieces
 
 
 def _range_of(services: Services, claimed: Claimed) -> Read:
@@ -124,6 +124,20 @@ def _range_of(services: Services, claimed: Claimed) -> Read:
     return read
 
 
+def _tell_room(services: Services, claimed: Claimed) -> None:
+    """Say in the live room what became of a file; now or not at all."""
+    with services.database.begin() as db:
+        file = db.get_one(SessionFile, claimed.file.id, populate_existing=True)
+        room = db.get_one(CareSession, file.session_id).room_name
+        messages = in_room.messages(db, file)
+    for participant_id, text in messages:
+        try:
+            commands.say(services, room=room, text=text, participant_id=participant_id)
+        except (Unavailable, Conflict) as error:
+            log.warning("file_not_told", file=str(file.id), code=error.code)
+            return  # one silence is enough
+
+
 def _postpone(services: Services, claimed: Claimed, code: str) -> None:
     with services.database.begin() as db:
         checking.postpone(db, claimed, reason=code, now=utc_now())
@@ -132,5 +146,7 @@ def _postpone(services: Services, claimed: Claimed, code: str) -> None:
 
 def _refuse(services: Services, claimed: Claimed, code: str) -> None:
     with services.database.begin() as db:
-        checking.refuse(db, claimed, code=code, now=utc_now())
+        done = checking.refuse(db, claimed, code=code, now=utc_now())
+    if done:
+        _tell_room(services, claimed)
     log.info("file_refused", file=str(claimed.file.id), reason=code)

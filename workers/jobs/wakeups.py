@@ -19,6 +19,7 @@ from rq.serializers import JSONSerializer
 DELIVERIES, MAIL, SMS, SERVICE = "deliveries", "mail", "sms", "service"
 DIRECTORY = "directory"
 FILES = "files"
+RECORDINGS = "recordings"
 DRAIN = "workers.jobs.webhooks.drain_webhook"
 SEND = "workers.jobs.messages.send_mail"
 SEND_SMS = "workers.jobs.messages.send_sms"
@@ -26,6 +27,7 @@ SEND_SERVICE = "workers.jobs.messages.send_service"
 SEND_BY = {"email": SEND, "sms": SEND_SMS, "service": SEND_SERVICE}
 REPORT = "workers.jobs.directory.report_visits"
 CHECK = "workers.jobs.files.check_file"
+PROCESS = "workers.jobs.recordings.process_recording"
 QUEUE_OF = {
     DRAIN: DELIVERIES,
     SEND: MAIL,
@@ -33,14 +35,15 @@ QUEUE_OF = {
     SEND_SERVICE: SERVICE,
     REPORT: DIRECTORY,
     CHECK: FILES,
+    PROCESS: RECORDINGS,
 }
 
 # Only if a worker dies as it takes a job, and the queue is never empty, does anybody wait for this.
 MARK_S = 30
 # Far above what a job may take; a job that hangs all the same is ended by RQ after this.
 JOB_TIMEOUT_S = 300
-# A large X-ray is scanned, read and written anew.
-CHECK_TIMEOUT_S = 3600
+# A large X-ray is scanned, read and written anew; a long recording is encoded anew.
+LONG_JOBS_S = {CHECK: 3600, PROCESS: 12 * 3600}
 FORGET_FAILED_S = 3600
 
 # What adapters say of a server that does not answer in time.
@@ -131,7 +134,7 @@ def _data(job: str, subject: UUID) -> EnqueueData:
     return Queue.prepare_data(
         job,
         (str(subject),),
-        timeout=CHECK_TIMEOUT_S if job == CHECK else JOB_TIMEOUT_S,
+        timeout=LONG_JOBS_S.get(job, JOB_TIMEOUT_S),
         result_ttl=0,
         failure_ttl=FORGET_FAILED_S,
         description=job,

@@ -23,6 +23,7 @@ teleconsult_lobby = "lobby.meet.jitsi"
 teleconsult_hidden_domain = "hidden.meet.jitsi"
 -- Jitsi's own component, whose messages clients and Jicofo believe.
 teleconsult_av_moderation = "avmoderation.meet.jitsi"
+teleconsult_file_sharing = "filesharing.meet.jitsi"
 
 Component "muc.meet.jitsi" "muc"
     -- With domain verification on, Jitsi's own token check would turn the recorder away: it has a
@@ -36,6 +37,10 @@ Component "lobby.meet.jitsi" "muc"
     storage = "memory"
     restrict_room_creation = true
     muc_room_locking = false
+
+-- Jitsi's list of shared files, as the service has it. The image loads neither mod_filesharing_component nor
+-- mod_short_lived_token, whose places this takes.
+Component "filesharing.meet.jitsi" "teleconsult_files"
 
 Component "gateway.meet.jitsi"
     component_secret = Lua.assert(ENV_XMPP_COMPONENT_SECRET, "XMPP_COMPONENT_SECRET is not set")

@@ -12,6 +12,7 @@ const DAY_MS = 86_400_000;
 const address = new URL(location.href);
 let shown = null;
 let asked = 0;
+let isLeaving = false;
 
 prepareDialog();
 part('provider').addEventListener('change', () => {
@@ -20,6 +21,10 @@ part('provider').addEventListener('change', () => {
 });
 // A page that nobody sees asks nothing; when it is seen again it is brought up to date at once.
 document.addEventListener('visibilitychange', () => (document.hidden ? lookLater() : look()));
+// An answer that comes while somebody signs out must not lead them to the sign-in again.
+part('sign-out').addEventListener('submit', () => {
+  isLeaving = true;
+});
 onNews(look);
 look();
 
@@ -29,7 +34,7 @@ async function look() {
   const isPerson = takeTouch();
   const answer = await requestDay(address.searchParams.get('day'), address.searchParams.get('provider'), isPerson);
   // The filter may have been changed meanwhile.
-  if (mine !== asked) {
+  if (mine !== asked || isLeaving) {
     return;
   }
   if (answer.kind === 'signed-out') {

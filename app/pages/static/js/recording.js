@@ -62,7 +62,10 @@ function show(recording) {
   latest = recording;
   if (before.state !== recording.state || before.reason !== recording.reason) {
     note('recording', { what: recording.state, why: recording.reason });
-    tell(sentence(before));
+    // What was over before we came is no news, and what becomes of its file is none in the call.
+    if (isLive() || LIVE.includes(before.state)) {
+      tell(sentence());
+    }
     whenChanged(isLive());
   }
   document.body.dataset.recording = recording.state === 'active' ? 'on' : '';
@@ -71,17 +74,14 @@ function show(recording) {
   button('withdraw').hidden = !(recorded && recording.consent === 'given');
 }
 
-/** What there is to say, or ''. What was over before we came is no news. */
-function sentence(before) {
+/** What there is to say. */
+function sentence() {
   const { state, reason } = latest;
   if (state === 'requested') {
     return t(WAITS[reason] ?? 'recording.waiting');
   }
   if (state in STATES) {
     return t(STATES[state]);
-  }
-  if (!LIVE.includes(before.state)) {
-    return '';
   }
   return t(ENDS[reason] ?? (state === 'failed' ? 'recording.failed' : 'recording.over'));
 }

@@ -49,6 +49,12 @@ export function showCall() {
   show('in-call', 'call');
 }
 
+/** Show the player of a recording. */
+export function showPlayer() {
+  document.title = t('playback.title');
+  show('player', 'player');
+}
+
 /** Run `undo` when the present view is left: timers that belong to it. */
 export function whileShown(undo) {
   clear = undo;

@@ -6,16 +6,17 @@ from typing import Any
 
 from app.localstack import LocalStack
 from tests.flow.delivery import (
+    WITHIN_S,
     Hospital,
     Receiver,
-    delivery_stack,
     eventually,
     first_sequences,
     hospital,
     receiver,
 )
+from workers.jobs.context import PARALLEL
 
-__all__ = ["delivery_stack", "hospital", "receiver"]
+__all__ = ["hospital", "receiver"]
 
 
 def test_every_event_arrives_signed_and_in_the_order_of_its_session(
@@ -121,20 +122,22 @@ def test_a_receiver_that_answers_410_is_never_called_again(
 
 
 def test_a_receiver_that_hangs_holds_up_nobody_else(hospital: Hospital, receiver: Receiver) -> None:
-    """One worker, one silent receiver with many sessions: the other receiver does not wait long."""
+    """One worker, one silent receiver with many sessions: it is asked once in full, then one
+    request at a time after growing pauses, and the other receiver gets everything meanwhile."""
     awake = threading.Event()
-    silent = Receiver(answer=lambda _event: 200 if awake.wait(20) else 503)
+    silent = Receiver(answer=lambda _event: 200 if awake.wait(2 * WITHIN_S) else 503)
     try:
-        hospital.subscribe(silent)
+        hangs = hospital.subscribe(silent)
         hospital.subscribe(receiver)
         sessions = [hospital.session() for _ in range(12)]
-        eventually(lambda: len(receiver.accepted_ids()) == 12, "the other receiver", within_s=5)
-
+        eventually(lambda: len(receiver.accepted_ids()) == 12, "the other receiver")
         hospital.happen(sessions[0].id, 5)
-        eventually(lambda: len(receiver.accepted_ids()) == 17, "still not waiting", within_s=5)
+        eventually(lambda: len(receiver.accepted_ids()) == 17, "still not waiting")
+        # Pauses of 5, 10 and 20 s: no third of these fits into the time both waits may take.
+        assert sum(d.attempts for d in hospital.deliveries(hangs)) <= PARALLEL + 3
 
         awake.set()
-        eventually(lambda: len(silent.accepted_ids()) == 17, "all, once it answers")
+        eventually(lambda: len(silent.accepted_ids()) == 17, "all in the end", within_s=60)
         assert first_sequences(silent.accepted())[str(sessions[0].id)] == [1, 2, 3, 4, 5, 6]
     finally:
         awake.set()

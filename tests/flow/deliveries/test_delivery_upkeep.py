@@ -24,14 +24,13 @@ from tests.api.problems import problem
 from tests.flow.delivery import (
     Hospital,
     Receiver,
-    delivery_stack,
     eventually,
     first_sequences,
     hospital,
     receiver,
 )
 
-__all__ = ["app", "delivery_stack", "hospital", "receiver"]
+__all__ = ["app", "hospital", "receiver"]
 
 
 @pytest.fixture

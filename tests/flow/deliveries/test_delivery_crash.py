@@ -14,14 +14,13 @@ from app.localstack.services import Service
 from tests.flow.delivery import (
     Hospital,
     Receiver,
-    delivery_stack,
     eventually,
     first_sequences,
     hospital,
     receiver,
 )
 
-__all__ = ["delivery_stack", "hospital", "receiver"]
+__all__ = ["hospital", "receiver"]
 
 SESSIONS, EVENTS = 6, 15
 

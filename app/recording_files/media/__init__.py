@@ -1,0 +1,1 @@
+"""What a recording is made of, and what a browser plays. Only workers load this."""
