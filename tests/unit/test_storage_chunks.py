@@ -38,7 +38,8 @@ def test_what_was_stored_comes_back(size: int) -> None:
     key, content = chunks.new_key(), content_of(size)
     stored = sealed(key, content)
     assert opened(key, stored, size) == content
-    assert content[:64] not in stored or size == 0
+    # A byte or two are found in any bytes made by chance.
+    assert size < 64 or content[:64] not in stored
 
 
 @settings(max_examples=60, deadline=None)
