@@ -105,7 +105,7 @@ class Relay:
     def _work(self, backoff: Backoff) -> None:
         with listening(self._services.database, CHANNEL) as listener:
             while not self._stop.is_set():
-                while self.relay_batch().events:
+                while self.relay_batch().events == BATCH:
                     backoff.reset()
                 for work in self._periodic:
                     work.run_if_due()
