@@ -87,6 +87,8 @@ local handlers = {};
 
 function handlers.kick(args)
 	void_answers();
+	-- heard too late: whoever is inside was let in again
+	if args.ban_until and args.ban_until <= os.time() then return { present = false; kicked = 0 }; end
 	local room, records, occupants = records_of(args.room, args.participant_id);
 	for _, record in ipairs(records) do
 		occupancy.give_reason(occupants, record.nick, "kicked");

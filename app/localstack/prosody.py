@@ -120,7 +120,13 @@ class Prosody(Part):
             f'Component "{names.BREWERY_DOMAIN}" "muc"',
             options({"muc_room_locking": False}),
             f'Component "{names.GATEWAY}"',
-            options({"component_secret": self._secrets.gateway}),
+            # Who has the lock of the gateways counts, not who came first and may be frozen.
+            options(
+                {
+                    "component_secret": self._secrets.gateway,
+                    "component_conflict_resolve": "kick_old",
+                }
+            ),
         ]
         with_stand_in = "teleconsult_avmoderation" in self.settings.host_modules
         if self.settings.with_our_modules and with_stand_in:

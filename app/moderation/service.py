@@ -200,11 +200,12 @@ def send_message(
     """Say something in the live room; return how many heard it. What was said is not kept.
 
     Raises:
-        NotFound: see `sessions.service.get`.
+        NotFound: see `sessions.service.lock`.
         Conflict: the session is over, or the room refused the message.
         Unavailable: the room did not confirm it.
     """
-    session = sessions.get(db, organisation_id=organisation_id, session_id=session_id)
+    # Locked first: after it was said, nothing may fail and have it said again.
+    session = sessions.lock(db, organisation_id=organisation_id, session_id=session_id)
     sessions.require_open(session)
     delivered = commands.say(
         services, room=session.room_name, text=text, participant_id=participant_id

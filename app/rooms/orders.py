@@ -68,8 +68,11 @@ def kick(
 ) -> RoomOrder:
     """Order that a person is put out; with `ban` not to be let in again, or not until `ban_until`.
 
-    Without it, a repeat of an unheard order puts out once more who came back meanwhile.
+    Without it, a repeat of an unheard order puts out once more who came back meanwhile. With it, an
+    older order about the same person that still waits is dropped: it would bring back its own end.
     """
+    if ban:
+        _drop_pending(db, target, participant_id, ("kick",), now)
     args = {"participant_id": str(participant_id), **_reason(reason), "ban": ban}
     if ban_until is not None:
         args["ban_until"] = ban_until.timestamp()

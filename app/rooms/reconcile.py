@@ -47,11 +47,14 @@ UNWANTED_PEOPLE = (
         CareSession.id,
         CareSession.room_name,
         Participant.id.label("participant_id"),
+        Participant.removed_until,
     )
     .join(Participant, Participant.session_id == CareSession.id)
     .where(
         Participant.id.in_(bindparam("people", expanding=True)),
         Participant.state == "removed",
+        # Whose removal is over may be back before the sweep has said so.
+        Participant.removed_until.is_(None) | (Participant.removed_until > bindparam("now")),
         CareSession.state.not_in(OVER),
     )
 )
@@ -133,7 +136,7 @@ def _add_missing(register: Register, picture: Picture) -> None:
 def _orders(db: Session, picture: Picture, now: datetime) -> list[RoomOrder]:
     ended = db.execute(ROOMS_TO_END, {"rooms": list(picture.rooms)}).all()
     people = [occupant.participant_id for occupant in picture.occupants]
-    unwanted = db.execute(UNWANTED_PEOPLE, {"people": people}).all()
+    unwanted = db.execute(UNWANTED_PEOPLE, {"people": people, "now": now}).all()
     return [
         *(orders.end(db, _target(row), reason="This session is over.", now=now) for row in ended),
         *_kicks(db, unwanted, now),
@@ -143,7 +146,14 @@ def _orders(db: Session, picture: Picture, now: datetime) -> list[RoomOrder]:
 def _kicks(db: Session, unwanted: Sequence[Found], now: datetime) -> list[RoomOrder]:
     reason = "You were removed from this session."
     return [
-        orders.kick(db, _target(row), participant_id=row.participant_id, reason=reason, now=now)
+        orders.kick(
+            db,
+            _target(row),
+            participant_id=row.participant_id,
+            reason=reason,
+            ban_until=row.removed_until,
+            now=now,
+        )
         for row in unwanted
     ]
 

@@ -7,7 +7,7 @@ is done, and looks again then. The rest is as migration 0140 made it.
 from alembic import context, op
 
 revision = "0155"
-down_revision = "0154"
+down_revision = "0152"
 branch_labels = None
 depends_on = None
 

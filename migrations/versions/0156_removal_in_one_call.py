@@ -1,20 +1,24 @@
-"""Removing a person writes its audit entry in the same call
+"""Removing a person writes its audit entry in the same call, and the newest word counts in the room
 
-As a statement of its own beside the function, it was planned anew at each removal; the function keeps
-its plan. The rest is as migrations 0075 and 0154 made it.
+As a statement of its own beside the function, the entry was planned anew at each removal; the function
+keeps its plan. It returns the room's name, too, and says that it returns one row: PostgreSQL took the
+one of migration 0075 for a thousand, and joined them with all sessions. An older order to put the same
+person out, which the room has not confirmed, is dropped: repeated later, it would bring back its own end.
+
+The function of migration 0075 stays beside it: an API that still runs while this is applied calls that.
 """
 
-from alembic import context, op
+from alembic import op
 
 revision = "0156"
 down_revision = "0155"
 branch_labels = None
 depends_on = None
 
-FORMER = (
-    "remove_participant(uuid, uuid, uuid, timestamptz, uuid, uuid, jsonb, timestamptz, timestamptz)"
+SIGNATURE = (
+    "remove_participant(uuid, uuid, uuid, timestamptz, uuid, uuid, jsonb, timestamptz, timestamptz,"
+    " uuid, text, text, text, jsonb, text, bytea)"
 )
-SIGNATURE = FORMER.replace(")", ", uuid, text, text, text, jsonb, text, bytea)")
 # Told and audited the first time, and when the time changes; the order is given again in any case.
 REMOVE = """
     CREATE FUNCTION teleconference.remove_participant(
@@ -52,6 +56,10 @@ REMOVE = """
           WHERE id = p_participant AND session_id = p_session;
         IF NOT FOUND THEN RETURN; END IF;
       END IF;
+      UPDATE room_commands
+        SET state = 'failed', finished_at = p_now, result = '{"dropped": "a newer order"}'
+        WHERE session_id = p_session AND name = 'kick' AND state = 'pending'
+          AND args ->> 'participant_id' = p_participant::text;
       INSERT INTO room_commands (id, organisation_id, session_id, name, args, state,
           next_attempt_at, created_at)
         VALUES (p_command, p_organisation, p_session, 'kick',
@@ -63,7 +71,6 @@ REMOVE = """
 
 
 def upgrade() -> None:
-    op.execute(f"DROP FUNCTION teleconference.{FORMER}")
     op.execute(REMOVE)
     op.execute(f"REVOKE ALL ON FUNCTION teleconference.{SIGNATURE} FROM PUBLIC")
     op.execute(f"GRANT EXECUTE ON FUNCTION teleconference.{SIGNATURE} TO role_telehealth")
@@ -71,5 +78,3 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute(f"DROP FUNCTION teleconference.{SIGNATURE}")
-    for revision in ("0075", "0154"):
-        context.script.get_revision(revision).module.upgrade()

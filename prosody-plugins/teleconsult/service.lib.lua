@@ -47,7 +47,7 @@ local function shared_state()
 	if not state.source then
 		state.source = uuid.generate();
 		state.generation = 0; -- raised by every command that may change somebody's right to be in a room
-		-- participant id -> true: not admitted, by the API's last word; what a token says does not count then
+		-- participant or link id -> true: not admitted, by the API's last word; what a token says does not count then
 		state.kept_out = cache.new(KEPT_OUT);
 		state.ended = cache.new(ENDED_ROOMS); -- room node -> true, until the API allows somebody in again
 	end
@@ -169,7 +169,10 @@ local function without_api(who, room_jid, reason)
 	end
 	local policy = admission.from_token(who, node, os.time(), capacity);
 	if service.state.ended:get(node) then policy = { allow = false; code = "session-ended" }; end
-	if service.state.kept_out:get(who.participant_id) then policy = { allow = false; code = "unavailable" }; end
+	local kept_out = service.state.kept_out;
+	if kept_out:get(who.participant_id) or who.link_id and kept_out:get(who.link_id) then
+		policy = { allow = false; code = "unavailable" };
+	end
 	policy.is_local = true;
 	return policy;
 end
@@ -191,7 +194,18 @@ local doors = questions.new({
 	end;
 });
 
-local WAITS = { ["not-admitted"] = true; ["denied"] = true; ["consent-missing"] = true };
+-- What the API's answers say of a person, of the link they came by, and of the session.
+local OF_A_PERSON = { ["not-admitted"] = true; ["denied"] = true; ["consent-missing"] = true; ["removed"] = true };
+local OF_A_LINK = { ["link-revoked"] = true; ["link-expired"] = true };
+local OF_A_SESSION = { ["session-ended"] = true; ["session-cancelled"] = true };
+
+-- For when the API cannot be asked.
+local function remember(policy, who, node)
+	local state = service.state;
+	state.kept_out:set(who.participant_id, OF_A_PERSON[policy.code]);
+	if OF_A_LINK[policy.code] and who.link_id then state.kept_out:set(who.link_id, true); end
+	if OF_A_SESSION[policy.code] then state.ended:set(node, true); end
+end
 
 local function question(stage, who, node)
 	return {
@@ -212,7 +226,7 @@ function service.ask(stage, who, room_jid)
 	if policy and policy.allow and generation == service.state.generation then
 		service.state.ended:set(node, nil);
 	end
-	if policy then service.state.kept_out:set(who.participant_id, WAITS[policy.code]); end
+	if policy then remember(policy, who, node); end
 	policy = policy or without_api(who, room_jid, reason or "malformed");
 	-- a recording that begins after this raises the generation, and the answer is not used
 	if recorded_room(room_jid) then policy = admission.while_recorded(policy); end

@@ -128,6 +128,23 @@ def test_removing_twice_is_no_error_and_tells_nothing_new(
     assert types_of(services, session["id"]).count("participant.removed") == 1
 
 
+def test_the_newest_removal_is_the_one_that_waits_for_the_room(
+    alice: Hospital,
+    services: Services,
+    live: MemoryRooms,
+    session: dict[str, Any],
+    bob: dict[str, Any],
+) -> None:
+    """Repeated after it, an older one would bring back its own end."""
+    live.alive = False
+    path = f"/sessions/{session['id']}/participants/{bob['id']}"
+    for body in ({"ban_s": 7 * 86_400}, {"ban_s": 60}, {}):
+        assert alice.delete(path, json=body).status_code == 202
+    *older, newest = orders_of(services, session["id"])
+    assert [order.state for order in older] == ["failed", "failed"]
+    assert (newest.state, newest.args.get("ban_until")) == ("pending", None)
+
+
 def test_without_a_gateway_the_decision_holds_and_the_order_waits(
     alice: Hospital,
     services: Services,

@@ -10,6 +10,7 @@ from flask import Flask
 from marshmallow import ValidationError
 
 from app.clock import utc_now
+from app.participants.models import Participant
 from app.ports import RoomOrder
 from app.rooms.reconcile import reconcile
 from app.rooms.schemas import Picture, read_picture
@@ -150,7 +151,24 @@ def test_a_removed_person_still_inside_is_put_out(
 
     assert order.name == "kick"
     assert order.args["participant_id"] == doctor.id
-    assert order.args["ban"] is True
+    assert (order.args["ban"], order.args.get("ban_until")) == (True, None)
+
+
+def test_who_was_removed_for_a_time_is_put_out_until_then(
+    prosody: Prosody, alice: Hospital, doctor: Someone, services: Services
+) -> None:
+    """And not for good, which Prosody would take for days; whose time is over is left in peace."""
+    prosody.tell(doctor.joined(at=a_minute_ago()))
+    path = f"/sessions/{doctor.session_id}/participants/{doctor.id}"
+    assert alice.delete(path, json={"ban_s": 900}).status_code == 200
+
+    [order] = repaired(services, picture(prosody, {doctor.room: [occupant(doctor)]}))
+    assert order.args["ban_until"] == pytest.approx(time.time() + 900, abs=60)
+
+    with services.database.begin() as db:
+        person = db.get_one(Participant, UUID(doctor.id))
+        person.removed_until = utc_now() - timedelta(seconds=1)
+    assert repaired(services, picture(prosody, {doctor.room: [occupant(doctor)]})) == []
 
 
 def test_the_room_of_a_session_that_is_over_is_ended(

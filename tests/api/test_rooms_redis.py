@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
@@ -21,6 +21,9 @@ from app.ports import RoomOrder
 from app.rooms import redis_keys
 from tests.proxy import Proxy
 from workers import gateway_commands
+
+# An order that is carried out after all that lay there before it.
+LAST = RoomOrder(new_id(), "last", {})
 
 
 @pytest.fixture(scope="module")
@@ -83,22 +86,48 @@ def kick() -> RoomOrder:
     return RoomOrder(new_id(), "kick", {"room": "r", "participant_id": "p"})
 
 
-def carried_out(url: str, *, for_s: float = 0.4) -> list[str]:
-    """Run a gateway for a moment; return the names of what it had the rooms do."""
+def queue(redis: Redis, order: RoomOrder, *, ago_s: float = 0.0) -> None:
+    """Put an order into the list as if it had been given some time ago, by Redis' clock."""
+    content = orjson.dumps({"id": str(order.id), "name": order.name, "args": order.args})
+    redis.lpush(redis_keys.COMMANDS, f"{now_of(redis) - ago_s:.6f} ".encode() + content)
+
+
+def now_of(redis: Redis) -> float:
+    """Return the time (Unix s) by Redis' clock."""
+    seconds, micros = redis.time()
+    return float(seconds + micros / 1e6)
+
+
+def nothing() -> None:
+    """Do nothing."""
+
+
+def carried_out(redis: Redis, url: str, meanwhile: Callable[[], object] = nothing) -> list[str]:
+    """Run a gateway, and something meanwhile, until it has had all that lies there; return the
+    names of what it had the rooms do."""
     done: list[str] = []
+    at_the_end = asyncio.Event()
 
     async def send(name: str, args: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-        done.append(name)
+        if name == LAST.name:
+            at_the_end.set()
+        else:
+            done.append(name)
         return {"delivered": 1}
 
     async def story() -> None:
-        redis, ready = gateway_commands.connect(url), asyncio.Event()
+        link, ready = gateway_commands.connect(url), asyncio.Event()
         ready.set()
-        pumping = asyncio.create_task(gateway_commands.pump(redis, send, ready))
-        await asyncio.sleep(for_s)
+        pumping = asyncio.create_task(gateway_commands.pump(link, send, ready))
+        await asyncio.to_thread(meanwhile)
+        await asyncio.to_thread(queue, redis, LAST)
+        async with asyncio.timeout(10):
+            await at_the_end.wait()
+            while len(others := asyncio.all_tasks() - {pumping, asyncio.current_task()}):
+                await asyncio.wait(others)
         pumping.cancel()
         await asyncio.gather(pumping, return_exceptions=True)
-        await redis.aclose()
+        await link.aclose()
 
     asyncio.run(story())
     return done
@@ -118,7 +147,7 @@ def test_a_kept_order_without_a_gateway_waits_for_the_next(
     with pytest.raises(Unavailable):
         RedisRooms(redis).execute(kick(), timeout_s=0.2)
 
-    assert carried_out(server.redis.url) == ["kick"]
+    assert carried_out(redis, server.redis.url) == ["kick"]
 
 
 @pytest.mark.usefixtures("gateway_alive")
@@ -130,7 +159,7 @@ def test_what_was_answered_silent_is_not_said_later(
         RedisRooms(redis).execute(order, timeout_s=0.2)
 
     assert refusal.value.code == "room_silent"
-    assert carried_out(server.redis.url) == later
+    assert carried_out(redis, server.redis.url) == later
 
 
 @pytest.mark.usefixtures("gateway_alive")
@@ -141,9 +170,8 @@ def test_a_message_is_said_while_its_caller_waits(server: LocalStack, redis: Red
     )
     caller.start()
 
-    assert carried_out(server.redis.url) == ["message"]
+    assert carried_out(redis, server.redis.url, lambda: caller.join(5)) == ["message"]
 
-    caller.join(3)
     assert heard == [{"delivered": 1}]
 
 
@@ -164,14 +192,7 @@ def test_a_message_whose_way_broke_is_neither_repeated_nor_said(
     assert refusal.value.code == "redis_unavailable"
     # What the network has taken may arrive a little later than the caller gives up.
     assert wait_until(lambda: redis.llen(redis_keys.COMMANDS) == times, 5)
-    assert carried_out(server.redis.url) == later
-
-
-def queue(redis: Redis, order: RoomOrder, *, ago_s: float = 0.0) -> None:
-    """Put an order into the list as if it had been given some time ago, by Redis' clock."""
-    seconds, micros = redis.time()
-    content = orjson.dumps({"id": str(order.id), "name": order.name, "args": order.args})
-    redis.lpush(redis_keys.COMMANDS, f"{seconds + micros / 1e6 - ago_s:.6f} ".encode() + content)
+    assert carried_out(redis, server.redis.url) == later
 
 
 def test_the_same_message_lying_twice_is_said_once(server: LocalStack, redis: Redis) -> None:
@@ -180,7 +201,7 @@ def test_the_same_message_lying_twice_is_said_once(server: LocalStack, redis: Re
     for _ in range(2):
         queue(redis, order)
 
-    assert carried_out(server.redis.url) == ["message"]
+    assert carried_out(redis, server.redis.url) == ["message"]
 
 
 @pytest.mark.parametrize(("ago_s", "done"), [(-9.0, ["kick"]), (8.0, ["kick"]), (10.1, [])])
@@ -189,15 +210,19 @@ def test_how_long_an_order_is_wanted_is_counted_by_redis(
 ) -> None:
     queue(redis, kick(), ago_s=ago_s)
 
-    assert carried_out(server.redis.url) == done
+    assert carried_out(redis, server.redis.url) == done
 
 
 def test_the_time_a_gateway_waited_counts(server: LocalStack, redis: Redis) -> None:
     """It asks Redis for the time, and then waits for an order."""
-    later = threading.Timer(0.2, lambda: queue(redis, kick(), ago_s=10.01))
-    later.start()
 
-    assert carried_out(server.redis.url) == []
+    def give_later() -> None:
+        assert wait_until(lambda: redis.info("clients")["blocked_clients"] == 1, 5)
+        began = now_of(redis)
+        assert wait_until(lambda: now_of(redis) > began + 0.1, 5)
+        queue(redis, kick(), ago_s=10.01)
+
+    assert carried_out(redis, server.redis.url, give_later) == []
 
 
 def test_an_order_nobody_wants_or_nobody_can_read_is_passed_over(
@@ -207,7 +232,7 @@ def test_an_order_nobody_wants_or_nobody_can_read_is_passed_over(
     redis.lpush(redis_keys.COMMANDS, b"nonsense", b"[]", without_time)
     queue(redis, message())
 
-    assert carried_out(server.redis.url) == []
+    assert carried_out(redis, server.redis.url) == []
 
     assert redis.llen(redis_keys.COMMANDS) == 0
     assert redis.exists(f"{redis_keys.REPLY}s") == 0

@@ -5,12 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from threading import Barrier
 from typing import Any
+from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from app.adapters.memory import MemoryRooms
+from app.localstack.process import wait_until
 from app.services import Services
+from app.sessions import service as sessions
 from app.sessions.states import TRANSITIONS, State, Step
 from tests.api.hospital import Hospital
 from tests.api.records import audit_of, code_of, events_of, orders_of, types_of
@@ -232,6 +236,22 @@ class TestMessages:
         live.enter(session["room_name"], "b")
         body = {"text": "For you.", "participant_id": person["id"]}
         assert step(alice, session, "messages", json=body).get_json() == {"delivered": 1}
+
+    def test_it_is_said_when_nothing_can_go_wrong_any_more(
+        self, alice: Hospital, services: Services, live: MemoryRooms
+    ) -> None:
+        """Not before its session is free: what fails after that would be said again."""
+        session = alice.new_session()
+        live.enter(session["room_name"], "a")
+        with ThreadPoolExecutor(1) as pool, services.database.begin(alice.organisation_id) as db:
+            sessions.lock(db, organisation_id=alice.organisation_id, session_id=UUID(session["id"]))
+            answer = pool.submit(step, alice, session, "messages", json={"text": "Once."})
+            waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            assert wait_until(lambda: bool(db.scalar(waits)), 20)
+            assert live.rooms[session["room_name"]].said == []
+            db.commit()
+            assert answer.result().get_json() == {"delivered": 1}
+        assert live.rooms[session["room_name"]].said == [(None, "Once.")]
 
     def test_without_a_gateway_it_is_not_said(
         self, alice: Hospital, services: Services, live: MemoryRooms

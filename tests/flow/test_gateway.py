@@ -41,6 +41,8 @@ LARGEST_GATEWAY_MB = 80
 BACK_WITHIN_S = 10.0
 # A process that starts beside whatever else the machine does; nothing is claimed about it.
 STARTED_WITHIN_S = 30.0
+# PostgreSQL lets go of the lock of who says nothing for 10 s.
+FROZEN_FOR_S = 40.0
 
 
 @pytest.fixture(scope="module")
@@ -288,8 +290,9 @@ def test_the_gateway_outlives_postgresql(
     stack: LocalStack, services: Services, gateway: Service
 ) -> None:
     process = gateway.pid
+    unanswered = gateway.log.read_bytes().count(b"gateway_lock_unavailable")
     stack.postgres.kill()
-    time.sleep(1.5)
+    eventually(lambda: gateway.log.read_bytes().count(b"gateway_lock_unavailable") > unanswered)
     assert works(services)
 
     stack.postgres.start()
@@ -328,6 +331,44 @@ def test_another_gateway_takes_over_within_seconds(
 
     eventually(lambda: works(services), within_s=15)
     assert second.is_alive
+
+
+def times_waiting(gateway: Service) -> int:
+    """Return how often a gateway has begun to wait for its turn."""
+    return gateway.log.read_bytes().count(b"gateway_waiting")
+
+
+def test_another_gateway_takes_over_from_a_frozen_one(
+    services: Services, gateway: Service, second: Service
+) -> None:
+    """Its connection to Prosody stays open; when it wakes up it finds its place taken."""
+    waits = times_waiting(gateway)
+    gateway.suspend()
+    try:
+        eventually(lambda: works(services), within_s=FROZEN_FOR_S)
+    finally:
+        gateway.resume()
+    eventually(lambda: times_waiting(gateway) > waits, within_s=FROZEN_FOR_S)
+    eventually(lambda: works(services))
+    assert (second.is_alive, holders(services)) == (True, 1)
+
+
+def test_an_order_heard_too_late_puts_nobody_out(
+    stack: LocalStack, services: Services, doctor: Seat
+) -> None:
+    """Who was removed for a time that is over may be back."""
+
+    async def story() -> None:
+        async with inside(stack, doctor) as guest:
+            late = {"ban": True, "ban_until": time.time() - 1}
+            kick = {"room": doctor.session["room_name"], "participant_id": doctor.id, **late}
+            assert await in_thread(execute, services, "kick", **kick) == {
+                "present": False,
+                "kicked": 0,
+            }
+            await guest.ask(names.DOMAIN, '<ping xmlns="urn:xmpp:ping"/>')
+
+    asyncio.run(story())
 
 
 def test_a_gateway_told_to_stop_leaves_in_order(services: Services, gateway: Service) -> None:

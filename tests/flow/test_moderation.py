@@ -192,7 +192,7 @@ def test_a_room_that_is_made_anew_is_moderated_as_before(clinic: Clinic) -> None
 def test_who_is_removed_for_a_time_comes_back_after_it(clinic: Clinic) -> None:
     """Out at once and kept out; then the same link opens the door again."""
     patient = clinic.guest("patient")
-    clinic.do("DELETE", patient.path, json={"ban_s": 5})
+    clinic.do("DELETE", patient.path, json={"ban_s": 10})
     assert clinic.hospital.call("GET", patient.path).json()["state"] == "removed"
 
     async def request(is_refused: bool) -> None:
@@ -201,7 +201,7 @@ def test_who_is_removed_for_a_time_comes_back_after_it(clinic: Clinic) -> None:
                 await client.request_conference(patient.room)
 
     asyncio.run(request(is_refused=True))
-    assert until(lambda: person(clinic, patient).state == "left", 15)
+    assert until(lambda: person(clinic, patient).state == "left", 30)
     asyncio.run(request(is_refused=False))
 
 

@@ -99,7 +99,7 @@ def test_some_module_reads_the_option(option: str) -> None:
 def test_the_prosody_file_sets_nothing_that_the_image_sets_beside_it() -> None:
     names = set(re.findall(r"^\s*(\w+) =", PROSODY_CONFIG.read_text(), flags=re.MULTILINE))
     replaced = {"component_ports", "component_interfaces", "network_settings"}
-    added = {"token_verification_allowlist", "component_secret"}
+    added = {"token_verification_allowlist", "component_secret", "component_conflict_resolve"}
     # Of the lobby's component, which is ours: the image makes none with ENABLE_LOBBY=0.
     ours = {"modules_enabled", "storage", "restrict_room_creation", "muc_room_locking"}
     found = {name for name in names if not name.startswith("teleconsult_")}

@@ -44,3 +44,6 @@ Component "filesharing.meet.jitsi" "teleconsult_files"
 
 Component "gateway.meet.jitsi"
     component_secret = Lua.assert(ENV_XMPP_COMPONENT_SECRET, "XMPP_COMPONENT_SECRET is not set")
+    -- PostgreSQL's lock says which of several gateways is active. The connection of one whose machine
+    -- vanished stays open for a quarter of an hour, and must not keep out the one that took over.
+    component_conflict_resolve = "kick_old"
