@@ -18,8 +18,7 @@ def start_erasing(services: Services, stop: Stop) -> None:
 
     def erase() -> None:
         forget.run_if_due()
-        while sweep.sweep(database, store, now=utc_now()) == sweep.BATCH and not stop.is_set():
-            continue
+        sweep.sweep(database, store, now=utc_now(), is_stopped=stop.is_set)
 
     work = {"work": erase, "interval_s": ERASE_EVERY_S, "stop": stop, "name": "erasing"}
     threading.Thread(target=repeat, kwargs=work, name="erasing", daemon=True).start()

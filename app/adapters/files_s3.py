@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, cast
@@ -83,8 +83,8 @@ class S3Files(FileStore):
             raise
 
     def delete(self, key: str) -> None:
-        """Remove the object."""
-        with translated():
+        """Remove the object. S3 itself says nothing when there is none; some others answer 404."""
+        with suppress(NotFound), translated():
             self.client.delete_object(Bucket=self._bucket, Key=key)
 
     def keys(self, prefix: str = "") -> Iterator[str]:

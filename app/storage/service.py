@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select, tuple_, update
 from sqlalchemy.orm import Session
 
 from app.encryption import Vault
@@ -139,21 +139,21 @@ def traces(db: Session, stored_ids: Collection[UUID]) -> list[StoredFile]:
     return list(db.scalars(query.order_by(StoredFile.id)))
 
 
-def to_erase(db: Session, *, limit: int, now: datetime) -> list[StoredFile]:
-    """Return files whose key is gone, and those that somebody began to write and never ended."""
+def to_erase(
+    db: Session, *, after: StoredFile | None = None, limit: int, now: datetime
+) -> list[StoredFile]:
+    """Return files whose key is gone, and those that somebody began to write and never ended; the
+    oldest first, behind `after`, so that what cannot be erased is passed over."""
     died = StoredFile.created_at < now - WRITTEN_WITHIN
-    return list(
-        db.scalars(
-            select(StoredFile)
-            .where(
-                StoredFile.wrapped_key.is_(None),
-                StoredFile.erased_at.is_(None),
-                StoredFile.destroyed_at.is_not(None) | died,
-            )
-            .order_by(StoredFile.created_at)
-            .limit(limit)
-        )
+    order = (StoredFile.created_at, StoredFile.id)
+    query = select(StoredFile).where(
+        StoredFile.wrapped_key.is_(None),
+        StoredFile.erased_at.is_(None),
+        StoredFile.destroyed_at.is_not(None) | died,
     )
+    if after is not None:
+        query = query.where(tuple_(*order) > tuple_(after.created_at, after.id))
+    return list(db.scalars(query.order_by(*order).limit(limit)))
 
 
 def record_erased(db: Session, stored_id: UUID, *, now: datetime) -> None:

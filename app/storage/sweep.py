@@ -1,13 +1,14 @@
 """Erases from the store what nobody can read any more, and what a dying process left there."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 import structlog
 
 from app.db.engine import Database
-from app.errors import Unavailable
 from app.ports import FileStore
 from app.storage import service
+from app.storage.models import StoredFile
 from app.storage.service import WRITTEN_WITHIN
 
 log = structlog.get_logger()
@@ -15,24 +16,38 @@ log = structlog.get_logger()
 BATCH = 100
 
 
-def sweep(database: Database, store: FileStore, *, now: datetime) -> int:
-    """Erase a batch, each with no transaction open, and return how many are gone.
+def sweep(
+    database: Database,
+    store: FileStore,
+    *,
+    now: datetime,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> int:
+    """Erase everything that is to be erased, in batches, and return how much is gone. What cannot
+    be keeps nothing behind it from going, and is tried again by the next sweep.
 
     Any number of processes may do so at once: erasing twice changes nothing.
     """
-    with database.begin() as db:
-        found = service.to_erase(db, limit=BATCH, now=now)
-    erased = 0
-    for stored in found:
-        try:
-            store.delete(stored.key)
-        except Unavailable as error:
-            log.warning("file_not_erased", stored_file=str(stored.id), code=error.code)
-            continue
+    gone, after, is_more = 0, None, True
+    while is_more and not is_stopped():
+        with database.begin() as db:
+            found = service.to_erase(db, after=after, limit=BATCH, now=now)
+        gone += sum(_erase(database, store, stored, now=now) for stored in found)
+        is_more = len(found) == BATCH
+        after = found[-1] if found else None
+    return gone
+
+
+def _erase(database: Database, store: FileStore, stored: StoredFile, *, now: datetime) -> bool:
+    """Erase one file, with no transaction open meanwhile; tell whether it is gone."""
+    try:
+        store.delete(stored.key)
         with database.begin() as db:
             service.record_erased(db, stored.id, now=now)
-        erased += 1
-    return erased
+    except Exception as error:  # noqa: BLE001 - one odd file must not keep the others
+        log.warning("file_not_erased", stored_file=str(stored.id), kind=type(error).__name__)
+        return False
+    return True
 
 
 def forget_unfinished(store: FileStore, *, now: datetime) -> None:

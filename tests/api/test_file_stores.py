@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from botocore.stub import Stubber
 
 from app.adapters import files_local, files_s3
 from app.adapters.files_local import UNFINISHED, LocalFiles
@@ -108,6 +110,17 @@ def test_what_was_deleted_is_gone(store: FileStore, prefix: str) -> None:
     store.delete(f"{prefix}a")
     with pytest.raises(NotFound):
         content_of(store, f"{prefix}a")
+
+
+def test_a_bucket_that_misses_what_is_deleted() -> None:
+    """S3 has nothing against deleting nothing; Google's and others answer 404. That the bucket
+    itself is not there is something else."""
+    store = S3Files(bucket=BUCKET, endpoint_url="http://127.0.0.1:9", **ACCESS)
+    for code, is_well in (("NoSuchKey", True), ("404", True), ("NoSuchBucket", False)):
+        with Stubber(store.client) as stub:
+            stub.add_client_error("delete_object", code, http_status_code=404)
+            with nullcontext() if is_well else pytest.raises(Unavailable):
+                store.delete("a")
 
 
 def test_keys_are_listed_by_their_beginning(store: FileStore, prefix: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from structlog.testing import capture_logs
 
 from app.adapters.files_local import LocalFiles
 from app.clock import utc_now
@@ -59,9 +60,7 @@ def content_of(here: Services, row: StoredFile, **part: int) -> bytes:
 
 def erase(here: Services, *, now: datetime) -> None:
     """Do what workers do every few seconds."""
-    # By batches, and other tests have left something, too.
-    while sweep.sweep(here.database, here.storage.store, now=now):
-        continue
+    sweep.sweep(here.database, here.storage.store, now=now)
 
 
 def lying(folder: Path) -> Iterator[Path]:
@@ -158,6 +157,49 @@ def test_a_store_that_is_away_loses_no_deletion(
     assert current(here, row).erased_at is None
     erase(here, now=utc_now())
     assert current(here, row).erased_at is not None
+
+
+class Stubborn(LocalFiles):
+    """A store that keeps some files for ever: most of them with a refusal, one with a fault."""
+
+    def __init__(self, folder: str, *, kept: list[str]) -> None:
+        super().__init__(folder)
+        self._kept = kept
+
+    def delete(self, key: str) -> None:
+        if key == self._kept[0]:
+            raise RuntimeError(key)
+        if key in self._kept:
+            raise Unavailable("This one is locked.", code="storage_unavailable")
+        super().delete(key)
+
+
+def test_what_cannot_be_erased_keeps_nothing_behind_it(
+    here: Services, alice: Hospital, tmp_path: Path
+) -> None:
+    """Not even when there is more of it than is looked at together. It is tried again."""
+    now = utc_now()
+    with here.database.begin() as db:
+        owner, before = alice.organisation_id, now - DAY
+        stuck = [
+            service.announce(db, organisation_id=owner, now=before) for _ in range(sweep.BATCH + 1)
+        ]
+        for one in stuck:
+            service.destroy(db, one.id, now=now)
+    good = stored(here, alice)
+    with here.database.begin() as db:
+        service.destroy(db, good.id, now=now)
+    stubborn = Stubborn(str(tmp_path), kept=[one.key for one in stuck])
+    with capture_logs() as logs:
+        erase(replace(here, storage=replace(here.storage, store=stubborn)), now=now)
+    assert current(here, good).erased_at is not None
+    assert list(lying(tmp_path)) == []
+    assert {current(here, one).erased_at for one in stuck} == {None}
+    told = {line["stored_file"]: line for line in logs if line["event"] == "file_not_erased"}
+    assert set(told) == {str(one.id) for one in stuck}
+    assert told[str(stuck[0].id)]["kind"] == "RuntimeError"
+    erase(here, now=now)
+    assert None not in {current(here, one).erased_at for one in stuck}
 
 
 def test_a_new_master_key_takes_all_files_along(here: Services, alice: Hospital) -> None:
