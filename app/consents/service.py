@@ -57,10 +57,11 @@ def answer(
     text = _text(db, organisation_id, purpose, text_sha256)
     has_given = ledger.has_given(db, participant_id=person.id, purpose=purpose)
     _require_sense(act, text, has_given=has_given)
+    before = ledger.last_act(db, participant_id=person.id, purpose=purpose)
     row = ledger.write(db, person, act=act, text=text, channel=channel, actor=actor, now=now)
     # Who gave and now refuses takes it back, too.
     if act != "given" and has_given:
-        recordings.mark_withdrawn(db, session, said_at=row.at, now=now)
+        recordings.mark_withdrawn(db, session, is_news=row is not before, now=now)
         return row, recordings.withdraw(db, session, actor=actor, now=now)
     return row, recordings.heed(db, session, actor=actor, now=now)
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.audit import service as audit
 from app.audit.service import SERVICE, Actor
-from app.errors import Conflict, NotFound
+from app.errors import Conflict, NotFound, Stale
 from app.events import service as events
 from app.recording_files import states
 from app.recording_files.models import RecordingFile
@@ -93,9 +93,11 @@ def tell(
     now: datetime,
     **detail: Any,
 ) -> None:
-    """Write the event and the audit entry of something that happened to a file. Of an orphan only
-    the audit log hears: it has no session."""
+    """Write the event and the audit entry of something that happened to a file, which makes another
+    version of its recording. Of an orphan only the audit log hears: it has no session."""
     if recording is not None:
+        recording.version += 1
+        db.flush()
         data = {"recording_id": str(recording.id), **_known(file)}
         events.append(db, type_, session_id=recording.session_id, data=data, now=now)
     note(db, file, recording, type_, actor=actor, now=now, **detail)
@@ -196,19 +198,25 @@ def withhold_all(
     recording_ids: Collection[UUID],
     *,
     code: str,
-    ready_before: datetime,
+    is_news: bool,
     now: datetime,
 ) -> None:
-    """Let nobody see files of recordings that could be seen before a moment, until a person has
-    decided. The session is locked."""
-    is_older = RecordingFile.ready_at <= ready_before
+    """Let nobody see files of recordings until a person has decided, and note of those that are
+    withheld what else there is to decide. The session is locked, so what is seen now was released
+    or became available before: no clock is asked.
+
+    Args:
+        is_news: whether it was found just now. Of what was found before, a file that is seen and
+            has the finding was released by somebody who knew, and stays so.
+    """
     for recording_id, files in of_recordings(db, recording_ids).items():
         recording = db.get_one(Recording, recording_id)
-        for file in files:
-            found = list(dict.fromkeys([*file.findings, code]))
-            is_seen = file.state == State.AVAILABLE
-            if is_seen and step(db, file.id, Step.WITHHOLD, is_older, reason=code, findings=found):
-                tell(db, file, recording, "recording.file_withheld", now=now)
+        for file in (one for one in files if one.state in READY):
+            if code not in file.findings or (is_news and file.state == State.AVAILABLE):
+                found = list(dict.fromkeys([*file.findings, code]))
+                step(db, file.id, Step.WITHHOLD, reason=code, findings=found)
+                type_ = "recording.file_withheld"
+                tell(db, file, recording, type_, now=now, findings=found)
         keep(db, recording, now=now)
 
 
@@ -218,6 +226,7 @@ def release(
     organisation_id: UUID,
     recording_id: UUID,
     file_id: UUID,
+    version: int | None,
     why: str,
     actor: Actor,
     now: datetime,
@@ -225,11 +234,14 @@ def release(
     """Let a withheld file be seen, because somebody answers for it.
 
     Args:
+        version: of the recording as they read it, which says what they knew.
         why: their reason, for the audit log alone.
 
     Raises:
         NotFound: no such recording, or no such file of it.
-        Conflict: the file is not withheld.
+        Conflict: the file is not withheld; or somebody took their consent back, and there is no
+            `version`.
+        Stale: the recording, or one of its files, changed since it was read.
     """
     found = db.get(Recording, recording_id)
     file = db.get(RecordingFile, file_id)
@@ -239,9 +251,25 @@ def release(
         raise NotFound("There is no such file of this recording.", code="recording_file_not_found")
     file, recording = lock(db, file_id)
     assert recording is not None
-    if not step(db, file.id, Step.RELEASE, reason=None, ready_at=now):
+    if file.state != State.WITHHELD:
         raise Conflict(f"The file is {file.state}.", code="recording_file_not_withheld")
+    _require_known(recording, version)
+    step(db, file.id, Step.RELEASE, reason=None, ready_at=now)
     type_ = "recording.file_released"
     tell(db, file, recording, type_, actor=actor, now=now, why=why, findings=file.findings)
     keep(db, recording, now=now)
     return recording
+
+
+def _require_known(recording: Recording, version: int | None) -> None:
+    """See that whoever decides knows what there is to decide. Only a withdrawal changes that while
+    a file is withheld; so without one nobody has to say what they read."""
+    if version is None and recording.withdrawn_at is not None:
+        raise Conflict(
+            "Somebody took their consent back; read the recording, and send its ETag in If-Match.",
+            code="recording_withdrawn",
+        )
+    if version is not None and version != recording.version:
+        raise Stale(
+            "The recording changed since you read it; read it again.", code="version_outdated"
+        )

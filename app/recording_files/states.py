@@ -44,8 +44,9 @@ TRANSITIONS: dict[tuple[State, Step], State] = {
     (_S.PROCESSING, Step.RESTART): _S.ARRIVING,
     (_S.PROCESSING, Step.PASS): _S.AVAILABLE,
     (_S.PROCESSING, Step.WITHHOLD): _S.WITHHELD,
-    # Somebody took their consent back.
+    # Somebody took their consent back; of what is withheld a person has more to decide then.
     (_S.AVAILABLE, Step.WITHHOLD): _S.WITHHELD,
+    (_S.WITHHELD, Step.WITHHOLD): _S.WITHHELD,
     (_S.WITHHELD, Step.RELEASE): _S.AVAILABLE,
     (_S.PROCESSING, Step.SET_ASIDE): _S.ORPHANED,
     (_S.ORPHANED, Step.RECOGNISE): _S.PROCESSING,

@@ -34,6 +34,7 @@ from app.web.paging import Page, keyset_page
 from app.web.services import current_services
 from app.web.signed import read
 from app.web.transactions import after_commit, repeatable, transactional
+from app.web.versions import etag, may_be_conditional
 
 blp = Blueprint("recordings", __name__, description="Recordings, with everybody's consent")
 internal = PlainBlueprint("rooms-recording", __name__, url_prefix="/internal/rooms")
@@ -87,7 +88,7 @@ def list_recordings(
 def read_recording(recording_id: UUID, *, db: Session, caller: Caller) -> Any:
     """Read where a recording stands and why, and what files there are of it."""
     found = service.get(db, organisation_id=caller.organisation_id, recording_id=recording_id)
-    return showing.shown(db, [found])[0]
+    return showing.shown(db, [found])[0], {"ETag": etag(found.version)}
 
 
 @blp.route("/recordings/<uuid:recording_id>/stop", methods=["POST"])
@@ -114,6 +115,7 @@ def stop_recording(recording_id: UUID, *, db: Session, caller: Caller) -> Any:
 @transactional
 @requires("recordings:write")
 @idempotent
+@may_be_conditional
 @blp.arguments(ReleaseIn)
 @blp.response(200, RecordingOut)
 def release_file(
@@ -123,19 +125,22 @@ def release_file(
     *,
     db: Session,
     caller: Caller,
+    version: int | None,
 ) -> Any:
-    """Let a withheld file be seen: somebody has looked at why it is withheld, and answers for
-    it."""
+    """Let a withheld file be seen: somebody has looked at why it is withheld, and answers for it.
+    If consent was taken back (`withdrawn_at`), they say which version of the recording they looked
+    at."""
     recording = files.release(
         db,
         organisation_id=caller.organisation_id,
         recording_id=recording_id,
         file_id=recording_file_id,
+        version=version,
         why=body["reason"],
         actor=actor_of(caller),
         now=now(),
     )
-    return showing.shown(db, [recording])[0]
+    return showing.shown(db, [recording])[0], {"ETag": etag(recording.version)}
 
 
 @signed

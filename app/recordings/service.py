@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
 from app.audit import service as audit
@@ -149,18 +149,20 @@ def heed(db: Session, session: CareSession, *, actor: Actor, now: datetime) -> R
     return _stop(db, session, recording, missing.code, actor=actor, now=now)
 
 
-def mark_withdrawn(db: Session, session: CareSession, *, said_at: datetime, now: datetime) -> None:
-    """Mark and withhold whatever somebody may be seen in who took their consent back then. What was
-    released since stays released. The session is locked."""
+def mark_withdrawn(db: Session, session: CareSession, *, is_news: bool, now: datetime) -> None:
+    """Mark and withhold whatever somebody may be seen in who took their consent back (`is_news`:
+    just now). What was released since it was first said stays released. The session is locked."""
     theirs = (Recording.session_id == session.id, files.may_show_people())
+    marked_at = func.coalesce(Recording.withdrawn_at, now)
     db.execute(
         update(Recording)
-        .where(*theirs, Recording.withdrawn_at.is_(None))
-        .values(withdrawn_at=now, version=Recording.version + 1)
+        # Another version, also of what is marked: who read it before does not know of this.
+        .where(*theirs, Recording.withdrawn_at.is_(None) | is_news)
+        .values(withdrawn_at=marked_at, version=Recording.version + 1)
         .execution_options(synchronize_session=False)
     )
     ids = db.scalars(select(Recording.id).where(*theirs)).all()
-    files.withhold_all(db, ids, code=CONSENT_WITHDRAWN, ready_before=said_at, now=now)
+    files.withhold_all(db, ids, code=CONSENT_WITHDRAWN, is_news=is_news, now=now)
 
 
 def withdraw(db: Session, session: CareSession, *, actor: Actor, now: datetime) -> RoomOrder | None:

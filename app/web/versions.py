@@ -18,6 +18,12 @@ HEADER = {
     "description": "The ETag you read: 412 when somebody changed it since, 428 without it.",
     "schema": {"type": "string", "pattern": '^"[0-9]{1,9}"$'},
 }
+OPTIONAL_HEADER = {
+    **HEADER,
+    "required": False,
+    "description": "The ETag you read: 412 when somebody changed it since. Where it is wanted, the"
+    " answer without it is 409.",
+}
 OWN = re.compile(r'"([0-9]{1,9})"')
 
 
@@ -41,6 +47,16 @@ def conditional(view: Callable[..., Any]) -> Callable[..., Any]:
     return describe(wrapper, parameters=[HEADER])
 
 
+def may_be_conditional(view: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, or None: whether the caller must say it depends on what there is."""
+
+    @wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return view(*args, version=told_version(), **kwargs)
+
+    return describe(wrapper, parameters=[OPTIONAL_HEADER])
+
+
 def expected_version() -> int:
     """Return the version the caller read, from `If-Match`.
 
@@ -48,9 +64,21 @@ def expected_version() -> int:
         PreconditionRequired: there is no `If-Match` (428).
         Invalid: it is not an ETag of ours.
     """
+    version = told_version()
+    if version is None:
+        raise PreconditionRequired("Send the ETag you read in If-Match.")
+    return version
+
+
+def told_version() -> int | None:
+    """Return the same, or None when there is no `If-Match`.
+
+    Raises:
+        Invalid: it is not an ETag of ours.
+    """
     header = request.headers.get("If-Match")
     if header is None:
-        raise PreconditionRequired("Send the ETag you read in If-Match.")
+        return None
     # Not werkzeug's reading of it, which also takes a tag without its quotes.
     found = OWN.fullmatch(header.strip())
     if found is None:

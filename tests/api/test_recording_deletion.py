@@ -4,12 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from time import monotonic
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
 
 from app.clock import utc_now
 from app.errors import Gone
@@ -22,6 +20,7 @@ from app.storage.service import announce, record
 from tests.api.auditing import seal_all, superuser, verdict_on
 from tests.api.filing import Archive
 from tests.api.hospital import Hospital
+from tests.api.locking import until_waited_for
 from tests.api.problems import problem
 from tests.api.prosody import Prosody
 from tests.api.recorded import folder_of, recorded
@@ -201,23 +200,13 @@ def test_a_stretch_that_comes_while_its_recording_is_deleted(
         stored = announce(db, organisation_id=file.organisation_id, now=utc_now())
         record(db, stored.id, storage.write(stored, [content[10:15]]))
         bytes_.take(db, stored.id, start=10, end=15, now=utc_now())
-        mine = db.scalar(text("SELECT pg_backend_pid()"))
         deleted = pool.submit(call.hospital.delete, path)
-        deadline = monotonic() + 20
-        while not is_waited_for(postgres, mine):
-            assert monotonic() < deadline, "the deletion does not wait"
+        until_waited_for(db, postgres)
         db.commit()
         assert deleted.result().status_code == 200
     traces = call.hospital.get(f"{path}/deletion").get_json()["stored_files"]
     assert len(traces) == 2
     assert all(one["key_destroyed_at"] for one in traces)
-
-
-def is_waited_for(postgres: LocalStack, pid: int) -> bool:
-    """Tell whether another connection waits for a lock of this one."""
-    with superuser(postgres) as db:
-        query = "SELECT 1 FROM pg_stat_activity WHERE :pid = ANY (pg_blocking_pids(pid))"
-        return db.execute(text(query), {"pid": pid}).first() is not None
 
 
 def test_what_was_deleted_is_not_taken_in_again(call: Call, recorder: Recorder) -> None:

@@ -36,6 +36,12 @@ def done(call: Call) -> str:
     return str(file.id)
 
 
+def known(call: Call) -> dict[str, str]:
+    """Return what a release says of the recording as it is read now."""
+    answer = call.hospital.get(f"/recordings/{call.recordings[0]['id']}")
+    return {"If-Match": answer.headers["ETag"]}
+
+
 def test_what_is_known_of_a_file_is_shown_with_its_recording(call: Call) -> None:
     file_id = done(call)
     (recording,) = call.recordings
@@ -55,7 +61,7 @@ def test_who_takes_consent_back_afterwards_has_the_file_withheld(call: Call) -> 
     assert (file["state"], file["findings"]) == ("withheld", ["consent_withdrawn"])
     assert (recording["state"], recording["reason"]) == ("available", "withheld")
     path = f"/recordings/{recording['id']}/files/{file_id}/release"
-    answer = call.hospital.post(path, json=WHY)
+    answer = call.hospital.post(path, json=WHY, headers=known(call))
     assert answer.status_code == 200, answer.text
     assert answer.get_json()["reason"] is None
     assert [one["state"] for one in answer.get_json()["files"]] == ["available"]
@@ -72,7 +78,7 @@ def test_what_was_released_stays_so_until_somebody_says_something_new(call: Call
     file_id = done(call)
     path = f"/recordings/{call.recordings[0]['id']}/files/{file_id}/release"
     call.say(call.patient, "withdrawn")
-    assert call.hospital.post(path, json=WHY).status_code == 200
+    assert call.hospital.post(path, json=WHY, headers=known(call)).status_code == 200
     call.say(call.patient, "withdrawn")
     assert call.recordings[0]["files"][0]["state"] == "available"
     call.say(call.doctor, "withdrawn")
