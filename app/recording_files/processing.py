@@ -27,6 +27,8 @@ from app.storage.service import Written
 MOST_TRIES = 8
 RECORDING_UNKNOWN = "recording_unknown"
 LIVE_STILL, NO_ROOM = "recording_live", "temporary_space_full"
+# A stretch is not as it was stored. The recorder still has it: nothing was kept that it may forget.
+LOST = frozenset({"stored_file_missing", "stored_file_damaged"})
 OUTAGES = frozenset({"storage_unavailable", "master_key_missing", LIVE_STILL})
 FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 300.0
 # How long until a file is looked at again whose recording is not over.
@@ -115,21 +117,28 @@ def require_over(db: Session, recording_id: UUID) -> None:
 
 
 def keep(db: Session, claimed: RecordingFile, content: Made, *, now: datetime) -> bool:
-    """Note that a file is stored as the recorder has it. False: what came is not that; then nothing
-    of it is kept, and the recorder sends it anew."""
-    file, recording = service.lock(db, claimed.id)
+    """Note that a file is stored as the recorder has it. False: what came is not that, and is sent
+    anew."""
+    file, _ = service.lock(db, claimed.id)
     if content.written.sha256 == file.sha256:
         storage.record(db, content.id, content.written)
         _update(db, claimed, content_id=content.id, kept_at=now, reason=None)
         parts.destroy(db, file.id, now=now)
         return True
     storage.destroy(db, content.id, now=now)
-    parts.destroy(db, file.id, now=now)
-    mine, due_at = _mine(claimed), now + service.GOES_ON_WITHIN
-    fresh = {"received_bytes": 0, "reason": "hash_mismatch", "due_at": due_at}
-    if service.step(db, file.id, Step.RESTART, mine, **fresh):
-        service.note(db, file, recording, "recording.file_damaged", now=now)
+    begin_anew(db, claimed, reason="hash_mismatch", now=now)
     return False
+
+
+def begin_anew(db: Session, claimed: RecordingFile, *, reason: str, now: datetime) -> None:
+    """Keep nothing of what came of a file, so that the recorder sends all of it once more; unless
+    somebody else has the file."""
+    file, recording = service.lock(db, claimed.id)
+    mine, due_at = _mine(claimed), now + service.GOES_ON_WITHIN
+    fresh = {"received_bytes": 0, "reason": reason, "due_at": due_at}
+    if service.step(db, file.id, Step.RESTART, mine, **fresh):
+        parts.destroy(db, file.id, now=now)
+        service.note(db, file, recording, "recording.file_damaged", now=now)
 
 
 def owner_of(db: Session, file: RecordingFile) -> Recording | None:

@@ -1,6 +1,6 @@
 """Work on files of recordings goes on whatever dies."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -211,6 +211,39 @@ def test_a_file_for_which_there_is_no_room_is_given_up(
     assert (shown(call)["state"], shown(call)["reason"]) == ("failed", "temporary_space_full")
 
 
+def lose(path: Path) -> None:
+    path.unlink()
+
+
+def damage(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+
+HARMS: dict[str, Callable[[Path], None]] = {
+    "stored_file_missing": lose,
+    "stored_file_damaged": damage,
+}
+
+
+@pytest.mark.parametrize("reason", HARMS)
+def test_a_stretch_that_the_store_has_not_kept_is_sent_anew(
+    call: Call, recorder: Recorder, plain: bytes, tmp_path: Path, reason: str
+) -> None:
+    """The recorder has the file until it hears that all of it is kept."""
+    folder = folder_of(call)
+    sent(recorder, plain, folder)
+    (stretch,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    HARMS[reason](stretch)
+    recorder.work(folder)
+    assert (shown(call)["state"], shown(call)["reason"]) == ("arriving", reason)
+    answer = recorder.tell(plain, folder)
+    assert (answer["state"], answer["offset"]) == ("arriving", 0)
+    row = recorder.hand_over(plain, folder)
+    assert shown(call)["state"] == "available"
+    assert recorder.content(row.content_id) == plain
+
+
 def test_what_lies_in_an_object_store(
     call: Call, recorder: Recorder, plain: bytes, tmp_path: Path
 ) -> None:
@@ -223,3 +256,18 @@ def test_what_lies_in_an_object_store(
         assert shown(call)["state"] == "available"
         assert there.content(row.content_id) == plain
         assert there.content(row.shown_id).index(b"moov") < len(plain) / 2
+
+
+def test_a_stretch_that_an_object_store_has_lost(
+    call: Call, recorder: Recorder, plain: bytes, tmp_path: Path
+) -> None:
+    """It is found out while the whole is being sent there."""
+    with object_store(tmp_path) as url:
+        store = S3Files(bucket=BUCKET, endpoint_url=url, **ACCESS)
+        services = with_store(recorder, store)
+        there = replace(recorder, services=services, app=create_app(services))
+        sent(there, plain, folder_of(call))
+        (stretch,) = store.keys()
+        store.delete(stretch)
+        there.work(folder_of(call))
+        assert (shown(call)["state"], shown(call)["reason"]) == ("arriving", "stored_file_missing")

@@ -77,11 +77,18 @@ class Work:
             self._postpone("internal_error")
 
     def _keep(self) -> bool:
-        """Store the file as one; True when it is what the recorder has."""
+        """Store the file as one; True when it is what the recorder has. If not, or if our store has
+        lost some of what came, the recorder sends it anew."""
         with self._services.database.begin() as db:
             stretches = parts.of_file(db, self._claimed.id)
         whole = self._services.storage.read_all(stretches)
-        content = self._store(self._counted(whole), owner=self._claimed.organisation_id)
+        try:
+            content = self._store(self._counted(whole), owner=self._claimed.organisation_id)
+        except (NotFound, Unavailable) as error:
+            if error.code not in processing.LOST:
+                raise
+            self._begin_anew(error.code)
+            return False
         with self._services.database.begin() as db:
             is_kept = processing.keep(db, self._claimed, content, now=utc_now())
         log.info("recording_stored", file=str(self._claimed.id), is_kept=is_kept)
@@ -205,6 +212,11 @@ class Work:
         with suppress(Gone), self._services.database.begin() as db:
             processing.postpone(db, self._claimed, reason=code, now=utc_now())
         log.info("recording_postponed", file=str(self._claimed.id), reason=code)
+
+    def _begin_anew(self, code: str) -> None:
+        with self._services.database.begin() as db:
+            processing.begin_anew(db, self._claimed, reason=code, now=utc_now())
+        log.warning("recording_stretch_lost", file=str(self._claimed.id), reason=code)
 
     def _fail(self, code: str) -> None:
         with self._services.database.begin() as db:
