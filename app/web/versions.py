@@ -48,11 +48,13 @@ def conditional(view: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def may_be_conditional(view: Callable[..., Any]) -> Callable[..., Any]:
-    """The same, or None: whether the caller must say it depends on what there is."""
+    """The same, or None: whether the caller must say it depends on what there is. Nothing in the
+    header says nothing."""
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return view(*args, version=told_version(), **kwargs)
+        version = told_version() if request.headers.get("If-Match") else None
+        return view(*args, version=version, **kwargs)
 
     return describe(wrapper, parameters=[OPTIONAL_HEADER])
 
