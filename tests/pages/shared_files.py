@@ -1,6 +1,7 @@
 """What the API would answer about the files of a session; a page shares and opens them."""
 
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
@@ -10,6 +11,12 @@ PIXEL = (
     b"\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
 )
 MIB = 1024 * 1024
+
+
+def _set() -> Event:
+    event = Event()
+    event.set()
+    return event
 
 
 def shared(name: str, /, **more: Any) -> dict[str, Any]:
@@ -43,6 +50,10 @@ class SharedFiles:
     lost: int = 0
     # So many are too slow: a part of their bytes is kept.
     slow: int = 0
+    # What an upload is told for good, if anything.
+    final: int = 0
+    # Bytes are taken while this is set.
+    takes: Event = field(default_factory=_set)
 
     def register(self, app: Flask) -> None:
         """Answer for the API."""
@@ -77,6 +88,9 @@ class SharedFiles:
 
     def _upload(self, name: str) -> Response:
         if request.method == "PATCH":
+            self.takes.wait(30)
+            if self.final:
+                return Response(status=self.final)
             if self.lost:
                 self.lost -= 1
                 return Response(status=503)

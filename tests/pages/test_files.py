@@ -1,6 +1,9 @@
 """The files panel: what is shared, by whom, who saw it; sharing, opening and deleting."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
@@ -12,6 +15,7 @@ from tests.pages.steps import emit, join, meeting, wait_for
 
 NARROW: ViewportSize = {"width": 360, "height": 740}
 WIDE: ViewportSize = {"width": 1280, "height": 800}
+LONG_S = 60.0
 XRAY, LETTER, PHOTO = "chest.dcm", "letter.pdf", "rash.jpg"
 FILES = [
     shared(XRAY, seen_by_names=["Robin Vogel", "Kim Lee"]),
@@ -52,6 +56,31 @@ def pick(page: Page, path: Path) -> None:
     with page.expect_file_chooser() as chooser:
         page.get_by_test_id("files-choose").click()
     chooser.value.set_files(path)
+
+
+def made(folder: Path, name: str) -> Path:
+    """Write a small file."""
+    (folder / name).write_bytes(b"one piece")
+    return folder / name
+
+
+def drop(page: Page, *names: str) -> None:
+    """Drop small files together."""
+    transfer = page.evaluate_handle(
+        """(names) => { const data = new DataTransfer();
+          names.forEach((name) => data.items.add(new File(['dropped'], name))); return data; }""",
+        list(names),
+    )
+    page.get_by_test_id("files-share").dispatch_event("drop", {"dataTransfer": transfer})
+
+
+def pass_time(page: Page, until: Callable[[], bool]) -> None:
+    """Have the page's clock go on a second at a time, until something is so."""
+    deadline = monotonic() + LONG_S
+    while not until():
+        assert monotonic() < deadline, "it never came"
+        page.clock.run_for(1000)
+        page.wait_for_timeout(20)  # the server's clock is another
 
 
 def test_a_file_says_what_it_is_and_who_saw_it(panel: Page) -> None:
@@ -123,6 +152,80 @@ def test_a_photo_arrives_over_a_slow_line(
     assert service.shared.received == {"new.jpg": content}
 
 
+def test_many_photos_are_sent_two_at_a_time(panel: Page, service: LinkService) -> None:
+    """The others say that they wait, and are not announced before it is their turn."""
+    names = [f"{number}.jpg" for number in range(6)]
+    service.shared.takes.clear()
+    drop(panel, *names)
+    rows = panel.get_by_test_id("files-list").get_by_role("listitem")
+    expect(rows.filter(has_text="waits for its turn")).to_have_count(4)
+    panel.get_by_role("button", name="Stop sending 5.jpg").click()
+    expect(panel.get_by_test_id("files-said")).to_have_text("5.jpg was not sent.")
+    expect(rows.filter(has_text="waits for its turn")).to_have_count(3)
+    assert set(service.shared.received) <= {"0.jpg", "1.jpg"}
+    service.shared.takes.set()
+    expect(rows).to_have_count(len(FILES))
+    assert service.shared.received == dict.fromkeys(names[:5], b"dropped")
+    assert service.shared.deleted == []
+
+
+def test_a_busy_service_is_no_reason_to_give_up(
+    panel: Page, service: LinkService, tmp_path: Path
+) -> None:
+    """However often it says so."""
+    panel.clock.install()
+    service.shared.lost = 40
+    pick(panel, made(tmp_path, "new.jpg"))
+    pass_time(panel, lambda: service.shared.lost == 0)
+    pass_time(panel, lambda: service.shared.received == {"new.jpg": b"one piece"})
+    expect(panel.get_by_test_id("files-said")).to_contain_text("new.jpg was sent")
+
+
+def test_an_upload_goes_on_as_soon_as_there_is_a_network_again(
+    panel: Page, service: LinkService, tmp_path: Path
+) -> None:
+    """After an hour in a tunnel that swallowed what was on its way."""
+    panel.clock.install()
+    service.shared.takes.clear()
+    with panel.expect_request("**/uploads/*"):
+        pick(panel, made(tmp_path, "new.jpg"))
+    panel.context.set_offline(True)
+    row = panel.get_by_test_id("files-list").get_by_role("listitem").filter(has_text="new.jpg")
+    pass_time(panel, lambda: "no connection; goes on by itself" in row.inner_text())
+    panel.clock.fast_forward(60 * 60 * 1000)
+    expect(row).to_contain_text("no connection; goes on by itself")
+    panel.clock.pause_at(datetime.now(UTC) + timedelta(days=1))
+    service.shared.takes.set()
+    panel.context.set_offline(False)
+    expect(panel.get_by_test_id("files-said")).to_contain_text("new.jpg was sent")
+    assert service.shared.received == {"new.jpg": b"one piece"}
+
+
+def test_a_pause_ends_when_somebody_stops_it(
+    panel: Page, service: LinkService, tmp_path: Path
+) -> None:
+    """At once, and nothing is left of it."""
+    service.shared.lost = 1
+    panel.clock.install()
+    panel.clock.pause_at(datetime.now(UTC) + timedelta(days=1))
+    with panel.expect_response("**/uploads/*"):
+        pick(panel, made(tmp_path, "new.jpg"))
+    panel.get_by_role("button", name="Stop sending new.jpg").click()
+    expect(panel.get_by_test_id("files-said")).to_have_text("new.jpg was not sent.")
+    assert service.shared.deleted == ["new.jpg"]
+
+
+@pytest.mark.parametrize("status", [403, 404, 410, 413, 422])
+def test_what_is_refused_for_good_leaves_nothing(
+    panel: Page, service: LinkService, tmp_path: Path, status: int
+) -> None:
+    """It would count towards what a session may have."""
+    service.shared.final = status
+    pick(panel, made(tmp_path, "new.jpg"))
+    expect(panel.get_by_test_id("files-said")).to_have_text("new.jpg was not sent.")
+    assert service.shared.deleted == ["new.jpg"]
+
+
 def test_who_stops_as_the_last_piece_arrives_has_not_sent_it(
     panel: Page, service: LinkService, tmp_path: Path
 ) -> None:
@@ -147,11 +250,7 @@ def test_what_is_too_large_is_not_begun(panel: Page, service: LinkService, tmp_p
 
 
 def test_a_file_can_be_dropped(panel: Page, service: LinkService) -> None:
-    transfer = panel.evaluate_handle(
-        """() => { const data = new DataTransfer();
-          data.items.add(new File(['dropped'], 'drop.jpg')); return data; }"""
-    )
-    panel.get_by_test_id("files-share").dispatch_event("drop", {"dataTransfer": transfer})
+    drop(panel, "drop.jpg")
     expect(panel.get_by_test_id("files-said")).to_contain_text("drop.jpg was sent")
     assert service.shared.received == {"drop.jpg": b"dropped"}
 

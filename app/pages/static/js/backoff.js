@@ -6,17 +6,31 @@ const LONGEST_MS = 10_000;
 export function makeBackoff() {
   let next = FIRST_MS;
   return {
-    /** Wait before the next attempt; ends early when the network comes back. */
-    async pause() {
+    /** Wait before the next attempt; ends early as `rest` does. */
+    async pause(signal) {
       const wait = next;
       next = Math.min(next * 2, LONGEST_MS);
-      await new Promise((done) => {
-        setTimeout(done, wait);
-        window.addEventListener('online', done, { once: true });
-      });
+      await rest(wait, signal);
     },
     reset() {
       next = FIRST_MS;
     },
   };
 }
+
+/** Wait so long; ends early when the network comes back, or when `signal` says that nobody waits any more. */
+export const rest = (wait, signal) => new Promise((resolve) => {
+  const timer = setTimeout(done, wait);
+  window.addEventListener('online', done);
+  signal?.addEventListener('abort', done);
+  if (signal?.aborted) {
+    done();
+  }
+
+  function done() {
+    clearTimeout(timer);
+    window.removeEventListener('online', done);
+    signal?.removeEventListener('abort', done);
+    resolve();
+  }
+});

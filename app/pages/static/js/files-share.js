@@ -3,6 +3,7 @@
 import { kindName, kindsOf } from './files-list.js';
 import { button, part, t } from './page.js';
 import { announceFile, removeFile } from './service.js';
+import { leaveTurn, takeTurn } from './files-turns.js';
 import { sendPieces } from './files-upload.js';
 
 let limits = {};
@@ -51,27 +52,38 @@ async function share(file, kind) {
     panel.say(t('files.limit', { name: file.name, size: Math.round(limits[kind] / 2 ** 20) }));
     return;
   }
-  const announced = await announceFile({ kind, name: file.name, size_bytes: file.size });
-  if (!announced) {
-    panel.say(t('files.not-sent', { name: file.name }));
-    return;
-  }
   const way = makeWay(file);
-  const sent = await sendPieces(file, new URL(announced.upload_url).pathname, way);
-  way.row.remove();
-  if (way.stopped) {
-    await removeFile(announced.id);
-  }
-  // Who stopped as the last piece arrived stopped it all the same.
-  panel.say(t(sent && !way.stopped ? 'files.sent' : 'files.not-sent', { name: file.name }));
+  const sent = await takeTurn(way.signal) && await send(file, kind, way);
+  way.leave();
+  panel.say(t(sent ? 'files.sent' : 'files.not-sent', { name: file.name }));
   panel.lookNow();
+}
+
+/** Announce a file and send it in the turn it has; tells whether it is there. */
+async function send(file, kind, way) {
+  way.begins();
+  try {
+    const announced = await announceFile({ kind, name: file.name, size_bytes: file.size });
+    const sent = announced && await sendPieces(file, new URL(announced.upload_url).pathname, way);
+    // Who stopped as the last piece arrived stopped it all the same.
+    const isThere = sent && !way.signal.aborted;
+    if (announced && !isThere) {
+      await removeFile(announced.id); // else it would count towards what a session may have
+    }
+    return isThere;
+  } finally {
+    leaveTurn();
+  }
 }
 
 /** A row that shows how far a file has come, with a button to stop. */
 function makeWay(file) {
-  const [row, words, name, bar, stop] = ['li', 'div', 'strong', 'progress', 'button'].map((tag) => document.createElement(tag));
+  const [row, words, name, about, bar, stop] = ['li', 'div', 'strong', 'span', 'progress', 'button']
+    .map((tag) => document.createElement(tag));
   name.textContent = file.name;
-  words.append(name);
+  about.className = 'soft';
+  about.textContent = t('files.queued');
+  words.append(name, about);
   bar.max = file.size;
   bar.value = 0;
   bar.setAttribute('aria-label', t('files.progress', { name: file.name }));
@@ -79,7 +91,21 @@ function makeWay(file) {
   stop.setAttribute('aria-label', t('files.stop-name', { name: file.name }));
   row.append(words, bar, stop);
   part('files-list').prepend(row);
-  const way = { row, stopped: false, at: (bytes) => { bar.value = bytes; } };
-  stop.addEventListener('click', () => { way.stopped = true; });
-  return way;
+  const stopping = new AbortController();
+  stop.addEventListener('click', () => stopping.abort());
+  return {
+    signal: stopping.signal,
+    begins: () => { about.textContent = ''; },
+    at: (bytes) => { bar.value = bytes; },
+    holds: (isCutOff) => { about.textContent = isCutOff ? t('files.cut-off') : ''; },
+    leave: () => leave(row),
+  };
+}
+
+function leave(row) {
+  const held = row.contains(document.activeElement);
+  row.remove();
+  if (held) {
+    part('files-title').focus({ preventScroll: true });
+  }
 }
