@@ -113,6 +113,21 @@ def dicom(rows: int = 64, columns: int = 48, frames: int = 1, **elements: Any) -
     return out.getvalue()
 
 
+def dicom_behind(beginning: bytes) -> bytes:
+    """An X-ray that is something else as well, by what stands before its own beginning."""
+    return beginning.ljust(128, b"\0") + dicom()[128:]
+
+
+def dicom_as_tiff() -> bytes:
+    """One that a microscope wrote for both kinds of readers."""
+    return dicom_behind(b"II*\0\x80\0\0\0")
+
+
+def dicom_as_big_endian_tiff() -> bytes:
+    """The same in the other order of bytes."""
+    return dicom_behind(b"MM\0*\0\0\0\x80")
+
+
 def dicom_bomb() -> bytes:
     """An X-ray of a few megabytes that unpacks to four gigabytes before anything of it is read."""
     head = DicomBytesIO()

@@ -17,12 +17,14 @@ from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID
 
 from app.errors import Invalid
-from app.files.inspection.found import Found, broken
+from app.files.inspection.found import Found, broken, not_this_type
 from app.files.inspection.images import MOST_PIXELS, PREVIEW_PIXELS, preview_of, too_many_pixels
 from app.files.kinds import DICOM
 
 # Larger values are read when they are asked for, and nobody asks for those.
 DEFER_BYTES = 64 * 1024
+PREAMBLE_BYTES = 128
+TIFF = (b"II*\0", b"MM\0*")
 FAULTS = (InvalidDicomError, ValueError, TypeError, KeyError, AttributeError, EOFError, OSError,
           struct.error, NotImplementedError, IndexError, RuntimeError, OverflowError, zlib.error,
           MemoryError)  # fmt: skip
@@ -32,8 +34,11 @@ def inspect(file: io.BufferedReader, size: int) -> Found:
     """Return it as it is, with a preview if its pixels are of a kind that we decode.
 
     Raises:
-        Invalid: it cannot be read, is cut off, or a frame has too many pixels.
+        Invalid: it cannot be read, is cut off, a frame has too many pixels, or it is a program or
+            a page as well.
     """
+    _require_harmless(file.read(PREAMBLE_BYTES))
+    file.seek(0)
     data = _header(file)
     _require_whole(data, size)
     if not has_picture(data):
@@ -49,6 +54,13 @@ def inspect(file: io.BufferedReader, size: int) -> Found:
         raise
     except FAULTS as error:
         raise broken("X-ray") from error
+
+
+def _require_harmless(preamble: bytes) -> None:
+    """Look at what comes before DICOM's own beginning. Anything may stand there, a Windows program
+    too, and the file is both then (CVE-2019-11687); microscopes put TIFF there."""
+    if any(preamble) and not preamble.startswith(TIFF):
+        raise not_this_type("")
 
 
 def has_picture(data: Dataset) -> bool:

@@ -18,7 +18,9 @@ FORMATS = {JPEG: "JPEG", PNG: "PNG", WEBP: "WEBP"}
 QUALITY = {JPEG: {"quality": 95, "subsampling": 0}, PNG: {}, WEBP: {"quality": 95}}
 # What reading the camera's note raises when it is nonsense.
 NOTE_FAULTS = (SyntaxError, ValueError, TypeError, LookupError, OSError, struct.error)
-PLAIN_MODES = ("1", "L", "RGB", "RGBA", "LA", "P", "I", "I;16")
+OF_PIXELS = ("transparency",)
+DEEP_MODES = ("I", "I;16")
+PLAIN_MODES = ("1", "L", "RGB", "RGBA", "LA", "P", *DEEP_MODES)
 
 
 def inspect(file: io.BufferedReader, media_type: str) -> Found:
@@ -27,19 +29,25 @@ def inspect(file: io.BufferedReader, media_type: str) -> Found:
     Raises:
         Invalid: it cannot be decoded, or has too many pixels for that.
     """
-    picture = _upright(_opened(file, FORMATS[media_type]))
+    opened = _opened(file, FORMATS[media_type])
+    picture = _upright(opened)
     clean = io.BytesIO()
-    colours = picture.info.get("icc_profile")
-    # A new picture of the same pixels: what the library read beside them stays behind.
-    picture.info = {}
+    # It says what the numbers of its own kind of colours mean, and nothing of others.
+    colours = picture.info.get("icc_profile") if picture.mode == opened.mode else None
+    # A new picture of the same pixels: what the library read beside them stays behind, but for
+    # which of them are transparent.
+    picture.info = {name: picture.info[name] for name in OF_PIXELS if name in picture.info}
     picture.save(clean, FORMATS[media_type], icc_profile=colours, **QUALITY[media_type])
     return Found(media_type, clean.getvalue(), preview_of(picture))
 
 
 def preview_of(picture: Image.Image) -> bytes:
     """Return a small JPEG of a picture."""
-    small = picture.copy()
+    is_keyed = "transparency" in picture.info and picture.mode not in DEEP_MODES
+    small = picture.convert("RGBA") if is_keyed else picture.copy()
     small.thumbnail(PREVIEW_PIXELS)
+    if small.mode in DEEP_MODES:
+        small = _in_256_shades(small)
     if small.mode != "RGB":
         small = _on_white(small)
     out = io.BytesIO()
@@ -67,6 +75,13 @@ def _upright(picture: Image.Image) -> Image.Image:
     except NOTE_FAULTS:
         turned = picture  # a note that nobody can read turns nothing, and is no reason to refuse
     return turned if turned.mode in PLAIN_MODES else turned.convert("RGB")
+
+
+def _in_256_shades(picture: Image.Image) -> Image.Image:
+    """Return 16 bits of grey as 8; the library would show all above 255 as white."""
+    shades = picture.point(lambda value: value * (1 / 256)).convert("L")
+    shades.info = {}  # what is transparent was told in 16 bits
+    return shades
 
 
 def _on_white(picture: Image.Image) -> Image.Image:
