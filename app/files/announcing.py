@@ -74,6 +74,7 @@ def announce(
         created_at=now,
         received_bytes=0,
         attempts=0,
+        tries=0,
     )
     db.add(file)
     db.flush()

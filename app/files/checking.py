@@ -28,7 +28,7 @@ ONE_SECOND = timedelta(seconds=1)
 # More than the scanner may take for its verdict (4 minutes) and the decoders for theirs (2).
 LEASE = timedelta(minutes=7)
 # A file whose check never ends is given up; one that waits for these is not to blame.
-MOST_ATTEMPTS = 5
+MOST_TRIES = 5
 OUTAGES = frozenset({"scanner_unavailable", "storage_unavailable", "master_key_missing"})
 FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 60.0
 
@@ -61,6 +61,7 @@ def claim(db: Session, file_id: UUID, *, lease: timedelta = LEASE, now: datetime
         .values(
             due_at=now + lease + ONE_SECOND * (SessionFile.size_bytes / SLOWEST_BYTES_PER_S),
             attempts=SessionFile.attempts + 1,
+            tries=SessionFile.tries + 1,
         )
         .returning(SessionFile)
         .execution_options(populate_existing=True, synchronize_session=False)
@@ -70,12 +71,14 @@ def claim(db: Session, file_id: UUID, *, lease: timedelta = LEASE, now: datetime
 
 def is_hopeless(claimed: Claimed) -> bool:
     """Tell whether a file was tried often enough."""
-    return claimed.file.attempts > MOST_ATTEMPTS and claimed.file.reason not in OUTAGES
+    return claimed.file.tries > MOST_TRIES
 
 
 def postpone(db: Session, claimed: Claimed, *, reason: str, now: datetime) -> None:
-    """Say what the file waits for, and look again a little later."""
-    wait_s = min(FIRST_WAIT_S * 2 ** min(claimed.file.attempts - 1, 10), LONGEST_WAIT_S)
+    """Say what the file waits for, and look again a little later. An outage is no try."""
+    is_outage = reason in OUTAGES
+    often = claimed.file.attempts if is_outage else claimed.file.tries
+    wait_s = min(FIRST_WAIT_S * 2 ** min(often - 1, 10), LONGEST_WAIT_S)
     db.execute(
         update(SessionFile)
         .where(
@@ -83,7 +86,11 @@ def postpone(db: Session, claimed: Claimed, *, reason: str, now: datetime) -> No
             SessionFile.state == State.SCANNING,
             SessionFile.attempts == claimed.file.attempts,
         )
-        .values(reason=reason, due_at=now + timedelta(seconds=wait_s))
+        .values(
+            reason=reason,
+            due_at=now + timedelta(seconds=wait_s),
+            tries=claimed.file.tries - is_outage,
+        )
     )
 
 

@@ -80,7 +80,9 @@ class SessionFile(Base):
     finding: Mapped[str | None]
     # When somebody has to act: to check it, or to give up an upload that nobody goes on with.
     due_at: Mapped[datetime | None]
+    # How often it was claimed, which tells who has it; and how often without an outage in the way.
     attempts: Mapped[int] = mapped_column(server_default="0")
+    tries: Mapped[int] = mapped_column(server_default="0")
     created_at: Mapped[datetime]
     available_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]

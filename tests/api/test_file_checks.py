@@ -72,7 +72,7 @@ class TestInterrupted:
         """After a few tries the sender is told to send it again."""
         announced = filing.announce("report", samples.pdf()).get_json()
         filing.send(announced, samples.pdf())
-        for _ in range(checking.MOST_ATTEMPTS):
+        for _ in range(checking.MOST_TRIES):
             try_again(filing, announced["id"], scanner=Faulty("127.0.0.1:9"))
             waiting = filing.read(announced["id"])
             assert (waiting["state"], waiting["reason"]) == ("scanning", "internal_error")
@@ -89,13 +89,38 @@ class TestInterrupted:
         for key in list(store.keys(str(filing.hospital.organisation_id))):
             store.delete(key)
         filing.send(waiting, samples.pdf())
-        for _ in range(checking.MOST_ATTEMPTS + 2):
+        for _ in range(checking.MOST_TRIES + 2):
             try_again(filing, lost["id"])
             try_again(filing, waiting["id"], scanner=NO_SCANNER)
         assert filing.read(lost["id"])["reason"] == "file_damaged"
         assert filing.read(waiting["id"])["state"] == "scanning"
         try_again(filing, waiting["id"])
         assert filing.read(waiting["id"])["state"] == "available"
+
+    def test_a_fault_of_ours_after_an_outage_is_the_first(self, filing: Filing) -> None:
+        """However often the file was tried in vain before: it is there and good."""
+        announced = filing.announce("report", samples.pdf()).get_json()
+        filing.send(announced, samples.pdf())
+        for _ in range(checking.MOST_TRIES + 2):
+            try_again(filing, announced["id"], scanner=NO_SCANNER)
+        for _ in range(checking.MOST_TRIES - 1):
+            try_again(filing, announced["id"], scanner=Faulty("127.0.0.1:9"))
+        assert filing.read(announced["id"])["state"] == "scanning"
+        try_again(filing, announced["id"])
+        assert filing.read(announced["id"])["state"] == "available"
+
+    def test_a_file_that_kills_workers_after_an_outage_is_given_up(self, filing: Filing) -> None:
+        """Whoever claims it is not heard of again; what it waited for before does not matter."""
+        announced = filing.announce("report", samples.pdf()).get_json()
+        filing.send(announced, samples.pdf())
+        try_again(filing, announced["id"], scanner=NO_SCANNER)
+        file_id = row_of(filing, announced["id"]).id
+        for _ in range(checking.MOST_TRIES):
+            with filing.services.database.begin() as db:
+                assert checking.claim(db, file_id, lease=-DAY, now=utc_now() + DAY) is not None
+        assert filing.read(announced["id"])["reason"] == "scanner_unavailable"
+        try_again(filing, announced["id"])
+        assert filing.read(announced["id"])["reason"] == "file_damaged"
 
     def test_deleting_sees_a_check_that_has_just_ended(self, filing: Filing) -> None:
         """The row was read before; the keys that the check made are destroyed all the same."""
