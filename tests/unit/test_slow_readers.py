@@ -12,6 +12,8 @@ import pytest
 from app.web.slow_readers import SlowReaders
 
 JUDGED_EVERY_S = 0.3
+# A machine may stand still for a second; who is fast takes enough in the rest of that all the same.
+JUDGED_FAIRLY_S = 3.0
 PIECE = b"x" * (256 * 1024)
 LONG_S = 30.0
 
@@ -80,7 +82,7 @@ def doors() -> Iterator[tuple[Door, Door]]:
 def test_who_takes_nothing_is_shut_out_and_nobody_else(doors: tuple[Door, Door]) -> None:
     """Neither who takes enough at the same door, nor whoever is slow where no answer of ours is
     watched, such as a database of this machine."""
-    readers, unwatched = SlowReaders(judged_every_s=JUDGED_EVERY_S), SlowReaders()
+    readers, unwatched = SlowReaders(judged_every_s=JUDGED_FAIRLY_S), SlowReaders()
     fast, elsewhere = doors[0].let_in(readers), doors[1].let_in(unwatched)
     fast.is_taken()
     slow = doors[0].let_in(readers)
