@@ -25,7 +25,7 @@ from app.web import limits
 from app.web.auth import now
 from app.web.refusals import note_refusal
 from app.web.services import current_services
-from app.web.streaming import body_reader, takes_stream
+from app.web.streaming import body_reader, taking_stream
 
 blp = Blueprint("jitsi-files", __name__, url_prefix="/jitsi/documents")
 
@@ -40,22 +40,13 @@ WAITS_S = 8.0
 
 
 @blp.route(FILES, methods=["POST"])
-@takes_stream(wait_s=WAITS_S)
 def share_in_call(meeting: str) -> Response:
     """Take a file from Jitsi's client. It is checked before anybody gets it."""
     with _seated(meeting, "file.announced") as seat:
         jitsi.require_sharer(seat)
-        form = _form()
-        wanted = _wanted(form)
-        jitsi.require_size(wanted.size_bytes)
-        beginning = Beginning(form.read)
-        with current_services().database.begin(seat.organisation_id) as db:
-            file = jitsi.announce(db, seat, wanted, kind=beginning.kind, now=now())
-        if file is None:
-            jitsi.skip(beginning.read, jitsi.MOST_BYTES)  # an answer is read after the last byte
-        else:
-            _take(seat, file.id, beginning, wanted)
-    return _answer({"fileId": str(wanted.id)})
+        with taking_stream(f"participant:{seat.participant_id}", wait_s=WAITS_S):
+            shared_id = _share(seat)
+    return _answer({"fileId": str(shared_id)})
 
 
 @blp.route(FILE, methods=["GET"])
@@ -122,6 +113,21 @@ def _seat(meeting: str) -> Seat:
     shown = passes.read(text, secrets=services.settings.api_token_secret)
     with services.database.begin() as db:
         return jitsi.seat_of(db, shown, meeting=meeting, settings=services.settings, now=now())
+
+
+def _share(seat: Seat) -> UUID:
+    """Take the file of a form; return what Jitsi's list calls it."""
+    form = _form()
+    wanted = _wanted(form)
+    jitsi.require_size(wanted.size_bytes)
+    beginning = Beginning(form.read)
+    with current_services().database.begin(seat.organisation_id) as db:
+        file = jitsi.announce(db, seat, wanted, kind=beginning.kind, now=now())
+    if file is None:
+        jitsi.skip(beginning.read, jitsi.MOST_BYTES)  # an answer is read after the last byte
+    else:
+        _take(seat, file.id, beginning, wanted)
+    return wanted.id
 
 
 def _form() -> FormWithFile:

@@ -20,7 +20,7 @@ from app.web.auth import now
 from app.web.outgoing import watched
 from app.web.refusals import note_refusal
 from app.web.services import current_services
-from app.web.streaming import body_reader, send, takes_stream
+from app.web.streaming import body_reader, send, taking_stream
 
 blp = Blueprint("transfers", __name__)
 
@@ -51,13 +51,16 @@ def upload_progress(ticket: str) -> Response:
 
 
 @blp.route("/uploads/<ticket>", methods=["PATCH"])
-@takes_stream()
 def upload_bytes(ticket: str) -> Response:
     """Take bytes from where the file ends."""
     offset = tus.sent_offset()
     found = _ticket(ticket, UPLOAD)
     turns = current_services().turns
-    with _noting_refusal(found), sending(turns, found.file_id, body_reader()) as read:
+    with (
+        _noting_refusal(found),
+        sending(turns, found.file_id, body_reader()) as read,
+        taking_stream(_holder(found)),
+    ):
         received = _upload(found).append(
             read, offset=offset, length=request.content_length, now=now()
         )
@@ -99,7 +102,7 @@ def _sent(found: Ticket, opened: Opened, *, start: int, length: int) -> Response
         lambda: watched(
             services.storage.read(opened.stored, start=start, length=length), look_again
         ),
-        holder=f"{found.actor.kind}:{found.actor.id}",
+        holder=_holder(found),
         **AS_A_FILE,
     )
     try:
@@ -135,6 +138,10 @@ def _describe(response: Response, opened: Opened, *, is_preview: bool) -> None:
     response.headers["Accept-Ranges"] = "bytes"
     where = "inline" if is_preview else "attachment"
     response.headers.set("Content-Disposition", where, filename=opened.name)
+
+
+def _holder(ticket: Ticket) -> str:
+    return f"{ticket.actor.kind}:{ticket.actor.id}"
 
 
 def _upload(ticket: Ticket) -> Upload:

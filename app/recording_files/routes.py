@@ -42,7 +42,7 @@ internal.post("/files")(behind_flask(register_file))
 
 
 @internal.route("/uploads/<ticket>", methods=["PATCH"])
-@takes_stream()
+@takes_stream
 def take_bytes(ticket: str) -> Response:
     """Take bytes from where the file ends."""
     offset, services = tus.sent_offset(), current_services()

@@ -13,13 +13,14 @@ COME_BACK_S = 2
 class Places:
     """A third of a process' threads, one at least. Who is named holds at most half of them.
 
-    While half of the threads wait for a place, nobody else does: the rest answers everything.
+    While another third of the threads wait for a place, nobody else does, and without a third to
+    spare nobody waits at all: what is left answers everything.
     """
 
     def __init__(self, threads: int) -> None:
         self._free = max(1, threads // 3)
         self._most_of_one = max(1, self._free // 2)
-        self._may_wait = threads // 2
+        self._may_wait = threads // 3 if threads > 2 else 0
         self.waiting = 0
         self._held: Counter[str] = Counter()
         self._changed = Condition()

@@ -1,12 +1,14 @@
 """Bytes of files in and out of requests: without holding them, and without holding up the rest.
 
 A request has its thread until its last byte, and whoever sends slowly keeps it long. So at most
-a third of a process' threads carry files (`Places`). Another third may wait for services outside
-(`Bulkhead`); the rest answers everything else meanwhile.
+a third of a process' threads carry files, and for some seconds another third waits to (`Places`).
+The rest answers everything else meanwhile, and at most a third of all waits for services outside
+(`Bulkhead`).
 """
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from http import HTTPStatus
 from typing import Any
@@ -37,27 +39,34 @@ def limit_streams(app: Flask, threads: int) -> None:
     app.after_request(_stop_the_slow)
 
 
-def takes_stream(*, wait_s: float = 0.0) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let a view read a body of any length as a stream. The body is not looked at before.
+def takes_stream(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a view of our own programs' read a body of any length; see `taking_stream`."""
+
+    @wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        with taking_stream():
+            return view(*args, **kwargs)
+
+    return wrapper
+
+
+@contextmanager
+def taking_stream(holder: str = "", *, wait_s: float = 0.0) -> Iterator[None]:
+    """Let the block read a body as a stream; see `body_reader`.
 
     Args:
-        wait_s: how long to wait for a place, for clients that do not come again.
+        holder: who brings it, once they have proved that; see `Places`.
+        wait_s: how long to wait for a place, for clients that do not come again. Nobody waits who
+            has proved nothing: while they do they hold a thread.
+
+    Raises:
+        Unavailable: as many files are on their way as may be, of all or of this holder.
     """
-
-    def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(view)
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            # None would mean the application's own limit.
-            request.max_content_length = sys.maxsize
-            place = _places().take(wait_s=wait_s)
-            try:
-                return view(*args, **kwargs)
-            finally:
-                place.leave()
-
-        return wrapper
-
-    return decorate
+    place = _places().take(holder, wait_s=wait_s)
+    try:
+        yield
+    finally:
+        place.leave()
 
 
 def send(content: Callable[[], Pieces], *, holder: str = "", **headers: str) -> Response:
@@ -101,9 +110,11 @@ def send(content: Callable[[], Pieces], *, holder: str = "", **headers: str) -> 
 
 
 def body_reader(least_bytes_per_s: float | None = None) -> Callable[[int], bytes]:
-    """Return what reads the body of this request, for half a minute, or longer from a sender who
-    goes on bringing so much: others wait for the place. A connection that breaks is its end, and so
-    is a sender who stalls; see `Incoming`."""
+    """Return what reads the body of this request, of any length and not looked at before: for half
+    a minute, or longer from a sender who goes on bringing so much, since others wait for the place.
+    A connection that breaks is its end, and so is a sender who stalls; see `Incoming`."""
+    # None would mean the application's own limit.
+    request.max_content_length = sys.maxsize
     incoming = Incoming(request.stream.read, within_s=TAKES_S, least_bytes_per_s=least_bytes_per_s)
     setattr(g, INCOMING, incoming)
     return incoming.read

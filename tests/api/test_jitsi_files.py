@@ -1,6 +1,7 @@
 """Files by the button of Jitsi's own client: the same rules, the same checks, the same list."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from uuid import uuid4
 
@@ -11,6 +12,8 @@ from app.adapters.memory import MemoryRooms
 from app.adapters.scanner_clamd import Clamd
 from app.factory import create_app
 from app.storage.service import Storage
+from app.web.places import Places
+from app.web.streaming import EXTENSION
 from tests.api import samples
 from tests.api.filed import actions_of
 from tests.api.filing import NO_SCANNER, Filing
@@ -215,3 +218,42 @@ class TestSharing:
         assert other.send(samples.pdf(), file_id=file_id).status_code == 200
         assert other.call("DELETE", f"/{file_id}").status_code == 200
         assert filing.hospital.get(filing.files).get_json()["items"][0]["state"] == "scanning"
+
+
+class TestPlaces:
+    """Threads that carry files, or wait to."""
+
+    @pytest.fixture
+    def busy(self, filing: Filing) -> Iterator[Places]:
+        """As many files on their way as may be."""
+        places: Places = filing.app.extensions[EXTENSION]
+        taken = [places.take() for _ in range(filing.services.settings.api_threads // 3)]
+        yield places
+        for place in taken:
+            place.leave()
+
+    def test_nobody_waits_for_a_place_without_a_pass(self, patient: InCall, busy: Places) -> None:
+        """Else anybody could hold the threads that wait."""
+        stranger = replace(patient, shown="nonsense")
+        problem(stranger.send(samples.jpeg()), 401, "pass_invalid")
+        assert busy.waiting == 0
+
+    def test_one_person_has_no_place_for_several_at_once(
+        self, patient: InCall, doctor: InCall, filing: Filing
+    ) -> None:
+        """By either door; in Jitsi's client, which does not come again, they wait. Others have the
+        rest meanwhile."""
+        announced = patient.person.announce("image", samples.jpeg()).get_json()
+        places: Places = filing.app.extensions[EXTENSION]
+        mine = places.take(f"participant:{patient.person.id}")
+        turned_away = filing.send(announced, samples.jpeg())
+        assert (turned_away.status_code, turned_away.get_json()["code"]) == (503, "streams_busy")
+        with ThreadPoolExecutor() as pool:
+            waits = pool.submit(patient.send, samples.jpeg())
+            while places.waiting == 0 and not waits.done():
+                wait([waits], timeout=0.01)
+            assert not waits.done()
+            assert doctor.send(samples.jpeg()).status_code == 200
+            mine.leave()
+            assert waits.result().status_code == 200
+        assert filing.send(announced, samples.jpeg()).status_code == 204

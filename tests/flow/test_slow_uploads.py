@@ -78,32 +78,27 @@ def threads_of(clinic: Clinic) -> int:
 
 
 def test_who_trickles_holds_no_place(clinic: Clinic) -> None:
-    """They are told so and cut off, what they sent in time is kept, others send meanwhile, and no
-    thread stays behind."""
+    """They are told so and cut off, what they sent in time is kept, and no thread stays behind.
+    Meanwhile they have no second place."""
     before = threads_of(clinic)
-    slow = [RawUpload(clinic) for _ in range(2)]
-    links = [one.connect() for one in slow]
-    try:
-        for upload, link in zip(slow, links, strict=True):
-            link.sendall(upload.content[:100_000])
-        for upload, link in zip(slow, links, strict=True):
-            head, _, body = trickled(link, upload.content[100_000:]).partition(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 408"), head
-            assert json.loads(body)["code"] == "upload_too_slow"
-            kept = next(
-                int(line.partition(b":")[2])
-                for line in head.lower().split(b"\r\n")
-                if line.startswith(b"upload-offset:")
-            )
-            assert 0 < kept <= 100_000 + PATIENCE_S / TRICKLE_EVERY_S
-            assert upload.head() == kept
-            assert until(lambda: threads_of(clinic) <= before + 2, PATIENCE_S)
-            assert upload.patch(kept).status_code == 204
-            assert upload.becomes("available")
-            assert upload.fetch().content == upload.content
-    finally:
-        for link in links:
-            link.close()
+    upload, another = RawUpload(clinic), RawUpload(clinic)
+    with closing(upload.connect()) as link:
+        link.sendall(upload.content[:100_000])
+        assert until(lambda: another.patch(another.head()).status_code == 503, PATIENCE_S)
+        head, _, body = trickled(link, upload.content[100_000:]).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 408"), head
+        assert json.loads(body)["code"] == "upload_too_slow"
+        kept = next(
+            int(line.partition(b":")[2])
+            for line in head.lower().split(b"\r\n")
+            if line.startswith(b"upload-offset:")
+        )
+        assert 0 < kept <= 100_000 + PATIENCE_S / TRICKLE_EVERY_S
+        assert upload.head() == kept
+        assert until(lambda: threads_of(clinic) <= before + 2, PATIENCE_S)
+        assert upload.patch(kept).status_code == 204
+        assert upload.becomes("available")
+        assert upload.fetch().content == upload.content
 
 
 def test_who_trickles_into_jitsis_form_holds_no_place(clinic: Clinic) -> None:

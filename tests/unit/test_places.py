@@ -1,6 +1,7 @@
 """Places for files: how many there are, of one person too, and who waits for one."""
 
 from threading import Barrier, Thread
+from time import monotonic
 
 import pytest
 
@@ -36,8 +37,8 @@ def test_one_person_holds_at_most_half_of_them() -> None:
 
 
 def test_who_waits_gets_the_place_that_is_left() -> None:
-    """Five at once find two places, one after the other."""
-    places, done, together = Places(6), [], Barrier(5)
+    """Five at once find three places, one after the other."""
+    places, done, together = Places(9), [], Barrier(5)
 
     def carry() -> None:
         together.wait(LONG_S)
@@ -53,18 +54,34 @@ def test_who_waits_gets_the_place_that_is_left() -> None:
 
 
 def test_not_all_threads_wait() -> None:
-    """Half of them may: one more is told to come back at once."""
-    places = Places(2)  # one place, one who waits
-    held, found = places.take(), list[Place]()
-    waits = Thread(target=lambda: found.append(places.take(wait_s=LONG_S)))
-    waits.start()
-    while places.waiting == 0:
-        waits.join(0.001)
+    """A third of them may: one more is told to come back at once."""
+    places = Places(6)  # two places, two who wait
+    held, found = [places.take(), places.take()], list[Place]()
+    waiting = [Thread(target=lambda: found.append(places.take(wait_s=LONG_S))) for _ in range(2)]
+    for one in waiting:
+        one.start()
+    while places.waiting < 2:
+        waiting[0].join(0.001)
+    began = monotonic()
     with pytest.raises(Unavailable):
         places.take(wait_s=LONG_S)
-    held.leave()
-    waits.join(LONG_S)
-    assert len(found) == 1
+    assert monotonic() - began < LONG_S / 2
+    for place in held:
+        place.leave()
+    for one in waiting:
+        one.join(LONG_S)
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_nobody_waits_where_no_thread_is_to_spare(threads: int) -> None:
+    """However long they would."""
+    places = Places(threads)
+    places.take()
+    began = monotonic()
+    with pytest.raises(Unavailable):
+        places.take(wait_s=LONG_S)
+    assert monotonic() - began < LONG_S / 2
 
 
 def test_nobody_waits_for_ever() -> None:
