@@ -41,6 +41,10 @@ class NotFound(DomainError):
     """There is no such thing, or it belongs to somebody else: the caller cannot tell which."""
 
 
+class Hidden(NotFound):
+    """It is there, and the caller may not know that: told as any other, and noted as a refusal."""
+
+
 class Invalid(DomainError):
     """The request is well-formed, but a value in it cannot be accepted."""
 

@@ -76,12 +76,11 @@ def address_from_seat(
     """Return one for the person behind a link.
 
     Raises:
-        NotFound: there is no such file for them; else see `address`.
+        NotFound, Hidden: there is no such file for them; else see `address`.
     """
     place = {"organisation_id": seat.organisation_id, "session_id": seat.session_id}
     file = service.get(db, **place, file_id=file_id)
-    if not sight.may_see(seat.permissions, seat.participant_id, file):
-        raise NotFound("There is no such file in this session.", code="file_not_found")
+    sight.require_seen(seat.permissions, seat.participant_id, file)
     actor = Actor("participant", str(seat.participant_id))
     return address(db, file, actor=actor, reader=actor, preview=preview, settings=settings, now=now)
 

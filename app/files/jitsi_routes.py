@@ -13,7 +13,7 @@ from marshmallow import ValidationError
 
 from app.audit import service as audit
 from app.audit.service import Actor, Entry
-from app.errors import Conflict, Forbidden, Invalid, Unauthorized
+from app.errors import Conflict, Forbidden, Hidden, Invalid, Unauthorized
 from app.files import in_room, jitsi, passes
 from app.files.jitsi import Beginning, Wanted
 from app.files.multipart import FIELDS_BYTES, FormWithFile
@@ -89,7 +89,7 @@ def _seated(meeting: str, act: str) -> Iterator[Seat]:
     try:
         seat = _seat(meeting)
         yield seat
-    except (Forbidden, Unauthorized) as error:
+    except (Forbidden, Hidden, Unauthorized) as error:
         entry = Entry(
             action=act,
             actor=Actor("participant", str(seat.participant_id)) if seat else audit.STRANGER,

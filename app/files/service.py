@@ -103,15 +103,15 @@ def delete_from_seat(db: Session, seat: Seat, *, file_id: UUID, now: datetime) -
     prescription that is there stays: it can only be superseded.
 
     Raises:
-        NotFound, Forbidden: there is no such file for them, or it is somebody else's.
+        NotFound, Hidden, Forbidden: there is no such file for them, or it is somebody else's.
         Conflict: it is a prescription, or there is a legal hold on the session.
     """
     place = {"organisation_id": seat.organisation_id, "session_id": seat.session_id}
     sessions.lock(db, **place)
     file = get(db, **place, file_id=file_id)
     mine = sight.is_sharer(seat.participant_id, file)
-    if not mine and not sight.may_see(seat.permissions, seat.participant_id, file):
-        raise NotFound("There is no such file in this session.", code="file_not_found")
+    if not mine:
+        sight.require_seen(seat.permissions, seat.participant_id, file)
     if not mine and Permission.MODERATE not in seat.permissions:
         raise Forbidden("Somebody else shared this file.", code="not_permitted")
     if file.kind == Kind.PRESCRIPTION and file.state == State.AVAILABLE:

@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from app.audit.service import Actor
-from app.errors import Forbidden, NotFound
+from app.errors import Forbidden, Hidden, NotFound
 from app.files.kinds import RULES, Kind
 from app.files.models import SessionFile
 from app.organisations.models import Organisation
@@ -17,6 +17,18 @@ from app.sessions.models import CareSession
 def may_see(permissions: frozenset[Permission], participant_id: UUID, file: SessionFile) -> bool:
     """Tell whether somebody of the session may open a file that is there."""
     return RULES[Kind(file.kind)].seen_by in permissions or is_sharer(participant_id, file)
+
+
+def require_seen(
+    permissions: frozenset[Permission], participant_id: UUID, file: SessionFile
+) -> None:
+    """Refuse whoever may not open a file, as if it were not there.
+
+    Raises:
+        Hidden: their part in the session does not see such files.
+    """
+    if not may_see(permissions, participant_id, file):
+        raise Hidden("There is no such file in this session.", code="file_not_found")
 
 
 def is_sharer(participant_id: UUID, file: SessionFile) -> bool:

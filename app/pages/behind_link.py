@@ -13,7 +13,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from app.audit import service as audit
 from app.audit.service import Actor, Entry
 from app.db.engine import enter_organisation
-from app.errors import DomainError, Forbidden
+from app.errors import DomainError, Forbidden, Hidden
 from app.participants import links
 from app.participants.permissions import Permission
 from app.participants.seats import Seat
@@ -57,7 +57,7 @@ def seated(
             enter_organisation(db, seat.organisation_id)
             try:
                 return view(*args, db=db, seat=seat, **kwargs)
-            except Forbidden as error:
+            except (Forbidden, Hidden) as error:
                 _audit_refusal(seat, error)
                 raise
 

@@ -21,6 +21,7 @@ STATUS: dict[type[errors.DomainError], HTTPStatus] = {
     errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Hidden: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.Gone: HTTPStatus.GONE,
     errors.Stale: HTTPStatus.PRECONDITION_FAILED,

@@ -15,7 +15,7 @@ from app.storage import sweep
 from app.storage.arriving import PART_BYTES
 from tests.api import samples
 from tests.api.auditing import seal_all, superuser, verdict_on
-from tests.api.filed import KEYS, actions_of, row_of
+from tests.api.filed import KEYS, actions_of, refusals_of, row_of
 from tests.api.filing import Filing
 from tests.api.hospital import Hospital
 from tests.api.problems import problem
@@ -373,10 +373,14 @@ class TestWho:
         assert doctor.call("DELETE", f"/{other['id']}").status_code == 200
 
     def test_an_organisation_decides_who_sees_a_kind(self, filing: Filing) -> None:
-        """The table is data, as all permissions are."""
+        """The table is data, as all permissions are. Who tries it all the same is on record."""
         relative = filing.person("relative")
         file = filing.share("report", samples.pdf())
         problem(relative.open(file["id"]), 404, "file_not_found")
+        problem(relative.call("DELETE", f"/{file['id']}"), 404, "file_not_found")
+        assert refusals_of(filing) == [("link.used", relative.id, "file_not_found")] * 2
+        problem(relative.open(str(uuid4())), 404, "file_not_found")
+        assert len(refusals_of(filing)) == 2
         with filing.services.database.begin() as db:
             organisation = db.get_one(Organisation, filing.hospital.organisation_id)
             organisation.permissions = {"relative": {"see_reports": True}}

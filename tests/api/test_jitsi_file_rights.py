@@ -114,6 +114,8 @@ class TestWho:
         for method in ("GET", "DELETE"):
             answer = interpreter.call(method, f"/{file['in_list']}")
             problem(answer, 404, "file_not_found")
+        for act in ("file.link_made", "file.deleted"):
+            assert (act, interpreter.person.id, "file_not_found") in refusals_of(filing)
 
     def test_only_ones_own_is_deleted_and_a_moderator_deletes_any(
         self, patient: InCall, doctor: InCall, filing: Filing, prosody: Prosody
