@@ -60,9 +60,9 @@ def taking_stream(holder: str = "", *, wait_s: float = 0.0) -> Iterator[None]:
             has proved nothing: while they do they hold a thread.
 
     Raises:
-        Unavailable: as many files are on their way as may be, of all or of this holder.
+        Unavailable: as many files come in as may, from all or from this holder.
     """
-    place = _places().take(holder, wait_s=wait_s)
+    place = _places().take(holder and f"in {holder}", wait_s=wait_s)
     try:
         yield
     finally:
@@ -80,7 +80,7 @@ def send(content: Callable[[], Pieces], *, holder: str = "", **headers: str) -> 
         Unavailable: as many files are on their way as may be, of all or of this holder. Whatever
             `content` and its first piece raise goes through.
     """
-    place = _places().take(holder)
+    place = _places().take(holder and f"out {holder}")
     try:
         stream = content()
         first = next(stream, b"")

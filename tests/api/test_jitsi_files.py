@@ -245,7 +245,7 @@ class TestPlaces:
         rest meanwhile."""
         announced = patient.person.announce("image", samples.jpeg()).get_json()
         places: Places = filing.app.extensions[EXTENSION]
-        mine = places.take(f"participant:{patient.person.id}")
+        mine = places.take(f"in participant:{patient.person.id}")
         turned_away = filing.send(announced, samples.jpeg())
         assert (turned_away.status_code, turned_away.get_json()["code"]) == (503, "streams_busy")
         with ThreadPoolExecutor() as pool:
