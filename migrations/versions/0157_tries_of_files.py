@@ -7,7 +7,7 @@ single fault of ours destroyed a good file, and a file that kills its workers wa
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0159"
+revision = "0157"
 down_revision = "0156"
 branch_labels = None
 depends_on = None
