@@ -48,7 +48,7 @@ def test_a_file_waits_to_be_checked(filing: Filing) -> None:
     announced = filing.announce("report", samples.pdf()).get_json()
     filing.send(announced, samples.pdf())
     away = without_key(filing.services)
-    for _ in range(checking.MOST_ATTEMPTS + 2):
+    for _ in range(checking.MOST_TRIES + 2):
         try_again(filing, announced["id"], storage=away.storage)
         waits = filing.read(announced["id"])
         assert (waits["state"], waits["reason"]) == ("scanning", "master_key_missing")
