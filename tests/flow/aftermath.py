@@ -45,7 +45,9 @@ UNDER_WAY = text(
 )
 FAILED = text("""
     SELECT (SELECT count(*) FROM teleconference.room_commands
-             WHERE session_id = ANY(:sessions) AND state = 'failed')
+             WHERE session_id = ANY(:sessions) AND state = 'failed'
+               -- One that gave way to a newer order about the same person is not lost.
+               AND result -> 'dropped' IS NULL)
          + (SELECT count(*) FROM teleconference.webhook_deliveries
              WHERE session_id = ANY(:sessions) AND state = 'failed')""")
 PEOPLE = text("""
