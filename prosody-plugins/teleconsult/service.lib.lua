@@ -199,12 +199,20 @@ local OF_A_PERSON = { ["not-admitted"] = true; ["denied"] = true; ["consent-miss
 local OF_A_LINK = { ["link-revoked"] = true; ["link-expired"] = true };
 local OF_A_SESSION = { ["session-ended"] = true; ["session-cancelled"] = true };
 
--- For when the API cannot be asked.
-local function remember(policy, who, node)
+-- For when the API cannot be asked. What lets somebody in (again) does not count once an order has overtaken it.
+local function remember(policy, who, node, is_overtaken)
 	local state = service.state;
-	state.kept_out:set(who.participant_id, OF_A_PERSON[policy.code]);
-	if OF_A_LINK[policy.code] and who.link_id then state.kept_out:set(who.link_id, true); end
-	if OF_A_SESSION[policy.code] then state.ended:set(node, true); end
+	local function note(kept, key, is_refusal, is_allowance)
+		if is_refusal then
+			kept:set(key, true);
+		elseif is_allowance and not is_overtaken then
+			kept:set(key, nil);
+		end
+	end
+	note(state.kept_out, who.participant_id, OF_A_PERSON[policy.code], true);
+	-- lives again when the session was put off
+	if who.link_id then note(state.kept_out, who.link_id, OF_A_LINK[policy.code], policy.allow); end
+	note(state.ended, node, OF_A_SESSION[policy.code], policy.allow);
 end
 
 local function question(stage, who, node)
@@ -223,10 +231,7 @@ function service.ask(stage, who, room_jid)
 		doors:ask(question(stage, who, node), done);
 	end);
 	local policy = answer and admission.read(answer, who.participant_id);
-	if policy and policy.allow and generation == service.state.generation then
-		service.state.ended:set(node, nil);
-	end
-	if policy then remember(policy, who, node); end
+	if policy then remember(policy, who, node, generation ~= service.state.generation); end
 	policy = policy or without_api(who, room_jid, reason or "malformed");
 	-- a recording that begins after this raises the generation, and the answer is not used
 	if recorded_room(room_jid) then policy = admission.while_recorded(policy); end

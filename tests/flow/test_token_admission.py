@@ -2,10 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 
+from app.clock import utc_now
 from app.localstack import LocalStack
 from app.localstack.prosody import ProsodyOptions
 from tests.conftest import AUDIT, services_of
@@ -41,6 +44,17 @@ async def outcome(clinic: Clinic, guest: Guest) -> str:
     return ""
 
 
+@asynccontextmanager
+async def api_stopped(clinic: Clinic) -> AsyncIterator[None]:
+    """Nobody answers the rooms meanwhile."""
+    api = clinic.stack.part("api")
+    await asyncio.to_thread(api.stop)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(api.start)
+
+
 def test_without_the_api_tokens_open_except_those_it_refused(clinic: Clinic) -> None:
     """A removal, a replaced link and an end of which the rooms heard nothing but that answer."""
     doctor, ended = clinic.guest("doctor"), clinic.guest("doctor")
@@ -49,17 +63,40 @@ def test_without_the_api_tokens_open_except_those_it_refused(clinic: Clinic) -> 
     clinic.do("POST", f"{replaced.path}/link", json={})
     clinic.do("POST", f"/sessions/{ended.session['id']}/end")
     refused = {"removed": removed, "link-revoked": replaced, "session-ended": ended}
-    api = clinic.stack.part("api")
 
     async def story() -> None:
         async with logged_in(clinic.port, doctor.token) as host:
             await host.enter(doctor.room)
             for code, guest in refused.items():
                 assert await outcome(clinic, guest) == code
-            await asyncio.to_thread(api.stop)
+            async with api_stopped(clinic):
+                assert await outcome(clinic, patient) == ""
+                assert await outcome(clinic, removed) == "unavailable"
+                assert await outcome(clinic, replaced) == "unavailable"
+                assert await outcome(clinic, ended) == "session-ended"
+
+    asyncio.run(story())
+
+
+def test_a_link_that_lives_again_opens_without_the_api(clinic: Clinic) -> None:
+    """The session of a link that had run out was put off, and the API let its person in since."""
+    start = utc_now()
+    plan = {"planned_start": start.isoformat()}
+    doctor = clinic.guest("doctor", clinic.hospital.session(**plan))
+    patient = clinic.guest("patient", doctor.session)
+    path = f"/sessions/{doctor.session['id']}"
+
+    async def story() -> None:
+        clinic.expire_link(patient)
+        assert await outcome(clinic, patient) == "link-expired"
+        # Before a host comes, which starts the session.
+        tag = {"If-Match": clinic.do("GET", path).headers["ETag"]}
+        later = {"planned_start": (start + timedelta(minutes=1)).isoformat()}
+        clinic.do("PATCH", path, json=later, headers=tag)
+        async with logged_in(clinic.port, doctor.token) as host:
+            await host.enter(doctor.room)
             assert await outcome(clinic, patient) == ""
-            assert await outcome(clinic, removed) == "unavailable"
-            assert await outcome(clinic, replaced) == "unavailable"
-            assert await outcome(clinic, ended) == "session-ended"
+            async with api_stopped(clinic):
+                assert await outcome(clinic, patient) == ""
 
     asyncio.run(story())
