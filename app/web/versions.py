@@ -48,13 +48,11 @@ def conditional(view: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def may_be_conditional(view: Callable[..., Any]) -> Callable[..., Any]:
-    """The same, or None: whether the caller must say it depends on what there is. Nothing in the
-    header says nothing."""
+    """The same, or None: whether the caller must say it depends on what there is."""
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        version = told_version() if request.headers.get("If-Match") else None
-        return view(*args, version=version, **kwargs)
+        return view(*args, version=_told_version(), **kwargs)
 
     return describe(wrapper, parameters=[OPTIONAL_HEADER])
 
@@ -63,26 +61,21 @@ def expected_version() -> int:
     """Return the version the caller read, from `If-Match`.
 
     Raises:
-        PreconditionRequired: there is no `If-Match` (428).
+        PreconditionRequired: there is no `If-Match`, or nothing in it (428).
         Invalid: it is not an ETag of ours.
     """
-    version = told_version()
+    version = _told_version()
     if version is None:
         raise PreconditionRequired("Send the ETag you read in If-Match.")
     return version
 
 
-def told_version() -> int | None:
-    """Return the same, or None when there is no `If-Match`.
-
-    Raises:
-        Invalid: it is not an ETag of ours.
-    """
-    header = request.headers.get("If-Match")
-    if header is None:
+def _told_version() -> int | None:
+    header = request.headers.get("If-Match", "").strip()
+    if not header:
         return None
     # Not werkzeug's reading of it, which also takes a tag without its quotes.
-    found = OWN.fullmatch(header.strip())
+    found = OWN.fullmatch(header)
     if found is None:
         raise Invalid(
             "If-Match takes the one ETag you read.", code="etag_invalid", field="If-Match"
