@@ -25,7 +25,6 @@ from app.rooms.orders import (
     end,
     give,
     kick,
-    order,
     say,
 )
 from app.rooms.reconcile import reconcile_latest
@@ -33,8 +32,8 @@ from app.services import Services
 from app.sessions.models import CareSession
 
 __all__ = [
-    "Target", "admit", "affiliate", "carry_out", "deny", "end", "give", "kick",
-    "order", "say", "sweep",
+    "Target", "admit", "affiliate", "carry_out", "deny", "end", "give", "kick", "say",
+    "sweep",
 ]  # fmt: skip
 
 log = structlog.get_logger()

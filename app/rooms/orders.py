@@ -5,7 +5,7 @@ once after the commit, and repeated by the relay's sweep until the room confirms
 be carried out twice without harm. A message is the exception: it is said now or not at all.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -72,11 +72,11 @@ def kick(
     older order about the same person that still waits is dropped: it would bring back its own end.
     """
     if ban:
-        _drop_pending(db, target, participant_id, ("kick",), now)
+        drop_pending(db, target, ("kick",), participant_id=participant_id, now=now)
     args = {"participant_id": str(participant_id), **_reason(reason), "ban": ban}
     if ban_until is not None:
         args["ban_until"] = ban_until.timestamp()
-    return _order_in(db, target, "kick", args, now)
+    return order(db, target, "kick", args, now=now)
 
 
 def admit(db: Session, target: Target, *, participant_id: UUID, now: datetime) -> RoomOrder:
@@ -84,22 +84,22 @@ def admit(db: Session, target: Target, *, participant_id: UUID, now: datetime) -
 
     What was decided before about the same person, and not heard, would undo this one.
     """
-    _drop_pending(db, target, participant_id, DECISIONS, now)
-    return _order_in(db, target, "admit", {"participant_id": str(participant_id)}, now)
+    drop_pending(db, target, DECISIONS, participant_id=participant_id, now=now)
+    return order(db, target, "admit", {"participant_id": str(participant_id)}, now=now)
 
 
 def deny(
     db: Session, target: Target, *, participant_id: UUID, reason: str, now: datetime
 ) -> RoomOrder:
     """Order that a person is put out of the lobby, and of the room if they are in it."""
-    _drop_pending(db, target, participant_id, DECISIONS, now)
+    drop_pending(db, target, DECISIONS, participant_id=participant_id, now=now)
     args = {"participant_id": str(participant_id), **_reason(reason)}
-    return _order_in(db, target, "deny", args, now)
+    return order(db, target, "deny", args, now=now)
 
 
 def end(db: Session, target: Target, *, reason: str, now: datetime) -> RoomOrder:
     """Order that the room is closed for everybody."""
-    return _order_in(db, target, "end", _reason(reason), now)
+    return order(db, target, "end", _reason(reason), now=now)
 
 
 def affiliate(
@@ -115,32 +115,31 @@ def affiliate(
     An older order about the same person that still waits is dropped: carried out later than this
     one, it would undo it.
     """
-    _drop_pending(db, target, participant_id, ("affiliate",), now)
+    drop_pending(db, target, ("affiliate",), participant_id=participant_id, now=now)
     args = {
         "participant_id": str(participant_id),
         "affiliation": "owner" if Permission.MODERATE in permissions else "member",
         # Each by name, so that what was taken is said, too.
         "permissions": {str(permission): permission in permissions for permission in Permission},
     }
-    return _order_in(db, target, "affiliate", args, now)
+    return order(db, target, "affiliate", args, now=now)
 
 
 def order(
     db: Session,
-    *,
-    organisation_id: UUID,
-    session_id: UUID,
+    target: Target,
     name: str,
     args: Mapping[str, Any],
+    *,
     now: datetime,
     first_repeat_s: float = FIRST_REPEAT_S,
 ) -> RoomOrder:
     """Write an order that will be carried out, at once if `carry_out` follows the commit."""
-    command = RoomOrder(new_id(), name, dict(args))
+    command = RoomOrder(new_id(), name, {"room": target.room, **args})
     row = {
         "id": command.id,
-        "organisation_id": organisation_id,
-        "session_id": session_id,
+        "organisation_id": target.organisation_id,
+        "session_id": target.session_id,
         "name": name,
         "args": command.args,
         "state": "pending",
@@ -149,6 +148,30 @@ def order(
     }
     db.connection().execute(WRITE, row)
     return command
+
+
+def drop_pending(
+    db: Session,
+    target: Target,
+    names: Collection[str],
+    *,
+    participant_id: UUID | None = None,
+    now: datetime,
+) -> None:
+    """Drop orders to a room, or about one person in it, that still wait: a newer one says more."""
+    dropped = (
+        update(RoomCommand)
+        .where(
+            RoomCommand.session_id == target.session_id,
+            RoomCommand.name.in_(names),
+            RoomCommand.state == "pending",
+        )
+        .values(state="failed", finished_at=now, result={"dropped": "a newer order"})
+        .execution_options(synchronize_session=False)
+    )
+    if participant_id is not None:
+        dropped = dropped.where(RoomCommand.args["participant_id"].astext == str(participant_id))
+    db.execute(dropped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,35 +240,6 @@ def _note_unconfirmed(order: RoomOrder, code: str) -> None:
     log.warning("room_order_unconfirmed", order_id=str(order.id), code=code)
 
 
-def _order_in(
-    db: Session, target: Target, name: str, args: dict[str, Any], now: datetime
-) -> RoomOrder:
-    return order(
-        db,
-        organisation_id=target.organisation_id,
-        session_id=target.session_id,
-        name=name,
-        args={"room": target.room, **args},
-        now=now,
-    )
-
-
 def _reason(reason: str) -> dict[str, Any]:
     """A client shows what it is given, and an empty text is worse than its own words."""
     return {"reason": reason} if reason else {}
-
-
-def _drop_pending(
-    db: Session, target: Target, participant_id: UUID, names: Sequence[str], now: datetime
-) -> None:
-    db.execute(
-        update(RoomCommand)
-        .where(
-            RoomCommand.session_id == target.session_id,
-            RoomCommand.name.in_(names),
-            RoomCommand.state == "pending",
-            RoomCommand.args["participant_id"].astext == str(participant_id),
-        )
-        .values(state="failed", finished_at=now, result={"dropped": "a newer order"})
-        .execution_options(synchronize_session=False)
-    )

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, select, update
+from sqlalchemy import ColumnElement, and_, exists, select
 from sqlalchemy.orm import Session
 
 from app.audit import service as audit
@@ -18,7 +18,7 @@ from app.recordings.models import Recording
 from app.recordings.states import RUNNING, State
 from app.rooms.models import RoomCommand
 from app.rooms.news import News, Person, Room
-from app.rooms.orders import FIRST_REPEAT_S, Target, order
+from app.rooms.orders import FIRST_REPEAT_S, Target, drop_pending, order
 from app.rooms.register import Register
 from app.rooms.schemas import Fact
 from app.sessions.models import CareSession
@@ -28,7 +28,7 @@ START, STOP = "record_start", "record_stop"
 
 def start(db: Session, target: Target, *, recording_id: UUID, now: datetime) -> RoomOrder:
     """Order that a recorder is asked for. The room asks us once more before it does."""
-    return _order(db, target, START, recording_id=recording_id, now=now)
+    return order(db, target, START, {"recording_id": str(recording_id)}, now=now)
 
 
 def stop(
@@ -41,19 +41,9 @@ def stop(
 ) -> RoomOrder:
     """Order that a recording stops, and that no recorder comes in any more. An order to start it
     that still waits is dropped."""
-    db.execute(
-        update(RoomCommand)
-        .where(
-            RoomCommand.session_id == target.session_id,
-            RoomCommand.name == START,
-            RoomCommand.state == "pending",
-        )
-        .values(state="failed", finished_at=now, result={"dropped": "a newer order"})
-        .execution_options(synchronize_session=False)
-    )
-    return _order(
-        db, target, STOP, recording_id=recording_id, now=now, first_repeat_s=first_repeat_s
-    )
+    drop_pending(db, target, (START,), now=now)
+    args = {"recording_id": str(recording_id)}
+    return order(db, target, STOP, args, now=now, first_repeat_s=first_repeat_s)
 
 
 def stop_is_unheard(db: Session, recording: Recording) -> bool:
@@ -77,13 +67,7 @@ def _stops(recording: Recording) -> ColumnElement[bool]:
     )
 
 
-def yield_to(
-    db: Session,
-    session: CareSession,
-    *,
-    participant_id: UUID,
-    now: datetime,
-) -> None:
+def yield_to(db: Session, session: CareSession, *, participant_id: UUID, now: datetime) -> None:
     """Stop what is recorded because somebody is at the door who has not agreed, where that is the
     organisation's policy. The session is locked. The room is told by the next sweep: they ask
     again, and others who ask together with them do not wait for it."""
@@ -95,26 +79,6 @@ def yield_to(
     actor = Actor("participant", str(participant_id))
     if follow.stop(db, recording, "newcomer", actor=actor, now=now):
         stop(db, Target.of(session), recording_id=recording.id, now=now, first_repeat_s=0)
-
-
-def _order(
-    db: Session,
-    target: Target,
-    name: str,
-    *,
-    recording_id: UUID,
-    now: datetime,
-    first_repeat_s: float = FIRST_REPEAT_S,
-) -> RoomOrder:
-    return order(
-        db,
-        organisation_id=target.organisation_id,
-        session_id=target.session_id,
-        name=name,
-        args={"room": target.room, "recording_id": str(recording_id)},
-        now=now,
-        first_repeat_s=first_repeat_s,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from app.db.engine import Database
 from app.errors import Unavailable
 from app.participants.permissions import Permission
 from app.ports import RoomOrder
-from app.rooms import commands
+from app.rooms import commands, orders
 from app.rooms.commands import Target
 from app.rooms.models import RoomCommand
 from app.services import Services
@@ -167,14 +167,7 @@ def test_a_kick_waits_for_no_silent_room(mine: Services, target: Target) -> None
 def test_an_order_that_fails_is_tried_less_and_less_often(mine: Services, target: Target) -> None:
     now = utc_now()
     with mine.database.begin() as db:
-        order = commands.order(
-            db,
-            organisation_id=target.organisation_id,
-            session_id=target.session_id,
-            name="nonsense",
-            args={},
-            now=now,
-        )
+        order = orders.order(db, target, "nonsense", {}, now=now)
     pauses = []
     for _ in range(6):
         due = stored(mine, order).next_attempt_at
