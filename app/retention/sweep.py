@@ -6,9 +6,10 @@ found a second time. Bytes in the store are erased elsewhere (`app.storage.sweep
 waits for a network.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from uuid import UUID
 
 import structlog
@@ -18,6 +19,7 @@ from sqlalchemy.sql.functions import Function
 
 from app.audit import service as audit
 from app.audit.service import SERVICE, Entry
+from app.db.batches import batches
 from app.db.engine import Database
 from app.observability import place_of
 from app.organisations.models import Organisation
@@ -116,14 +118,8 @@ class Broom:
 
     def _end_all(self, visit_type: str | None, rows: due.Due, end: Callable[..., bool]) -> int:
         """End one after the other, each in a transaction of its own that looks again."""
-
-        def batch(after: due.Place | None) -> tuple[Sequence[due.Place], int]:
-            with self.database.begin(self.organisation_id) as db:
-                query = self._query(db, visit_type, rows)
-                found = due.page(db, query, after=after, limit=BATCH)
-            return found, sum(self._end(visit_type, rows, end, row_id) for _, row_id in found)
-
-        return self._repeat(batch)
+        found = chain.from_iterable(self._batches(visit_type, rows))
+        return sum(self._end(visit_type, rows, end, row_id) for row_id in found)
 
     def _end(
         self, visit_type: str | None, rows: due.Due, end: Callable[..., bool], row_id: UUID
@@ -138,18 +134,12 @@ class Broom:
 
     def _take_all(self, visit_type: str | None, taking: "_Taking") -> int:
         """Have the database take sessions, a batch in a transaction, and say which stay."""
+        taken = 0
         stay: list[UUID] = []
-
-        def batch(after: due.Place | None) -> tuple[Sequence[due.Place], int]:
-            with self.database.begin(self.organisation_id) as db:
-                query = self._query(db, visit_type, taking.rows)
-                found = due.page(db, query, after=after, limit=BATCH)
-            ids = [row_id for _, row_id in found]
-            gone = self._take_or_each(visit_type, taking, ids)
-            stay.extend(row_id for row_id in ids if row_id not in gone)
-            return found, len(gone)
-
-        taken = self._repeat(batch)
+        for found in self._batches(visit_type, taking.rows):
+            gone = self._take_or_each(visit_type, taking, found)
+            taken += len(gone)
+            stay.extend(row_id for row_id in found if row_id not in gone)
         if stay:  # somebody has them locked, or their news or bytes are still there: tried again
             log.warning(
                 "sessions_past_their_time",
@@ -195,15 +185,16 @@ class Broom:
                 audit.record_all(db, entries, now=self.now)
         return frozenset(done)
 
-    def _repeat(self, batch: Callable[[due.Place | None], tuple[Sequence[due.Place], int]]) -> int:
-        """Go on while there was a full batch to look at, whatever of it went: others sweep, too."""
-        gone, after, is_more = 0, None, True
-        while is_more and not self.is_stopped():
-            found, some = batch(after)
-            gone += some
-            is_more = len(found) == BATCH
-            after = found[-1] if found else None
-        return gone
+    def _batches(self, visit_type: str | None, rows: due.Due) -> Iterator[list[UUID]]:
+        """Give what is due; after a full batch there is more, whatever went: others sweep, too."""
+
+        def read(after: due.Place | None) -> Sequence[due.Place]:
+            with self.database.begin(self.organisation_id) as db:
+                query = self._query(db, visit_type, rows)
+                return due.page(db, query, after=after, limit=BATCH)
+
+        for found in batches(read, size=BATCH, is_stopped=self.is_stopped):
+            yield [row_id for _, row_id in found]
 
     def _drain(
         self,

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from itertools import chain
 
 import structlog
 
+from app.db.batches import batches
 from app.db.engine import Database
 from app.ports import FileStore
 from app.storage import service
@@ -28,14 +30,13 @@ def sweep(
 
     Any number of processes may do so at once: erasing twice changes nothing.
     """
-    gone, after, is_more = 0, None, True
-    while is_more and not is_stopped():
+
+    def read(after: StoredFile | None) -> list[StoredFile]:
         with database.begin() as db:
-            found = service.to_erase(db, after=after, limit=BATCH, now=now)
-        gone += sum(_erase(database, store, stored, now=now) for stored in found)
-        is_more = len(found) == BATCH
-        after = found[-1] if found else None
-    return gone
+            return service.to_erase(db, after=after, limit=BATCH, now=now)
+
+    found = chain.from_iterable(batches(read, size=BATCH, is_stopped=is_stopped))
+    return sum(_erase(database, store, stored, now=now) for stored in found)
 
 
 def _erase(database: Database, store: FileStore, stored: StoredFile, *, now: datetime) -> bool:
