@@ -5,7 +5,6 @@ is found again by the sweep; so this process may die between any two lines. Any 
 """
 
 import select
-import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,7 +36,7 @@ from app.visits import reports
 from app.visits import sweep as session_rules
 from app.webhooks import deliveries
 from workers.jobs.wakeups import CHECK, DRAIN, PROCESS, REPORT, SEND_BY, Wakeups, connect
-from workers.schedule import Backoff, Every, Stop, repeat
+from workers.schedule import Backoff, Every, Stop, repeat_in_thread
 from workers.sealing import start_keeper
 
 log = structlog.get_logger()
@@ -49,7 +48,7 @@ GATHER_S = 0.02
 BATCH = 200
 PURGE_EVERY_S = 3600.0
 COUNT_EVERY_S = 10.0
-MISSING_EVERY_S = 10.0
+FILES_EVERY_S = 10.0
 EMAIL_ONLY = frozenset({Channel.EMAIL})
 ARRIVED = "file.uploaded"
 RELAY_LOCK = 7_230_902  # any number, the same for every relay
@@ -204,51 +203,41 @@ def _claim(db: Session, *, limit: int, now: datetime) -> Sequence[Any]:
 
 
 def start_room_sweep(services: Services, stop: Stop) -> None:
-    """Repeat unconfirmed orders to rooms in a thread: each may wait seconds for its answer.
+    """Repeat unconfirmed orders to rooms beside the events: each may wait seconds for an answer."""
 
-    The thread need not finish when the process ends, since an order can be given twice.
-    """
-    work = {
-        "work": lambda: room_commands.sweep(services, now=utc_now()),
-        "interval_s": services.settings.relay_poll_s,
-        "stop": stop,
-        "name": "room_orders",
-    }
-    threading.Thread(target=repeat, kwargs=work, name="room-orders", daemon=True).start()
+    def look() -> None:
+        room_commands.sweep(services, now=utc_now())
+
+    every_s = services.settings.relay_poll_s
+    repeat_in_thread("room_orders", look, interval_s=every_s, stop=stop)
 
 
 def start_session_rules(services: Services, stop: Stop) -> None:
-    """End and flag sessions by the organisations' rules, in a thread of its own: after an outage
-    there may be many, and no event waits for them."""
-    work = {
-        "work": lambda: session_rules.sweep(services, now=utc_now()),
-        "interval_s": services.settings.relay_poll_s,
-        "stop": stop,
-        "name": "session_rules",
-    }
-    threading.Thread(target=repeat, kwargs=work, name="session-rules", daemon=True).start()
+    """End and flag sessions by the organisations' rules beside the events: after an outage there
+    may be many, and no event waits for them."""
+
+    def look() -> None:
+        session_rules.sweep(services, now=utc_now())
+
+    every_s = services.settings.relay_poll_s
+    repeat_in_thread("session_rules", look, interval_s=every_s, stop=stop)
 
 
 def start_recording_sweep(services: Services, stop: Stop) -> None:
-    """Look after recordings in a thread of its own: it waits for rooms."""
+    """Look after recordings beside the events: that waits for rooms."""
 
     def look_at_files() -> None:
         recording_files.recognise(services, now=utc_now())
         recording_files.sweep(services, now=utc_now())
 
-    missing = Every(MISSING_EVERY_S, look_at_files)
+    files = Every(FILES_EVERY_S, look_at_files)
 
     def look() -> None:
         recordings.sweep(services, now=utc_now())
-        missing.run_if_due()
+        files.run_if_due()
 
-    work = {
-        "work": look,
-        "interval_s": services.settings.relay_poll_s,
-        "stop": stop,
-        "name": "recordings",
-    }
-    threading.Thread(target=repeat, kwargs=work, name="recordings", daemon=True).start()
+    every_s = services.settings.relay_poll_s
+    repeat_in_thread("recordings", look, interval_s=every_s, stop=stop)
 
 
 def run(services: Services) -> None:

@@ -1,14 +1,11 @@
 """Deleting what is past its time, and telling the audit log what was watched: each in a thread of
 its own, because after a change of policy there may be a lot to delete, and nothing waits for it."""
 
-import threading
-from collections.abc import Callable
-
 from app.clock import utc_now
 from app.playback import delivery
 from app.retention import sweep
 from app.services import Services
-from workers.schedule import Stop, repeat
+from workers.schedule import Stop, repeat_in_thread
 
 SWEEP_EVERY_S = 3600.0
 NOTE_EVERY_S = 20.0
@@ -16,7 +13,7 @@ BATCH = 100
 
 
 def start_retiring(services: Services, stop: Stop) -> None:
-    """Work in two threads until stopped; they may end anywhere, since each batch is a whole."""
+    """Do both until stopped; they may end anywhere, since each batch is a whole."""
 
     def retire() -> None:
         sweep.sweep(services.database, now=utc_now(), is_stopped=stop.is_set)
@@ -25,13 +22,8 @@ def start_retiring(services: Services, stop: Stop) -> None:
         while note_watched(services) == BATCH and not stop.is_set():
             continue
 
-    _start("retention", retire, SWEEP_EVERY_S, stop)
-    _start("playback-notes", note, NOTE_EVERY_S, stop)
-
-
-def _start(name: str, work: Callable[[], None], interval_s: float, stop: Stop) -> None:
-    settings = {"work": work, "interval_s": interval_s, "stop": stop, "name": name}
-    threading.Thread(target=repeat, kwargs=settings, name=name, daemon=True).start()
+    repeat_in_thread("retention", retire, interval_s=SWEEP_EVERY_S, stop=stop)
+    repeat_in_thread("playback_notes", note, interval_s=NOTE_EVERY_S, stop=stop)
 
 
 def note_watched(services: Services) -> int:

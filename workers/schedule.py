@@ -89,8 +89,19 @@ class Backoff:
         return jittered(pause)
 
 
-def repeat(work: Callable[[], object], *, interval_s: float, stop: Stop, name: str) -> None:
-    """Do the work after each interval until stopped, whatever it raises."""
+def repeat_in_thread(
+    name: str, work: Callable[[], object], *, interval_s: float, stop: Stop
+) -> None:
+    """Do the work at once and after each interval until stopped, whatever it raises, in a thread
+    of its own. It need not finish when the process ends: such work can be done twice."""
+
+    def run() -> None:
+        _repeat(work, interval_s=interval_s, stop=stop, name=name)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+
+
+def _repeat(work: Callable[[], object], *, interval_s: float, stop: Stop, name: str) -> None:
     is_failing = False
     while not stop.is_set():
         try:

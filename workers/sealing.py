@@ -3,7 +3,6 @@
 A thread of the relay. However many relays run, an advisory lock lets one seal at a time.
 """
 
-import threading
 import time
 from uuid import UUID
 
@@ -14,7 +13,7 @@ from app.audit.proof import AuditKeys
 from app.audit.sealer import Head
 from app.clock import utc_now
 from app.services import Services
-from workers.schedule import Every, Stop, repeat
+from workers.schedule import Every, Stop, repeat_in_thread
 
 log = structlog.get_logger()
 
@@ -88,14 +87,6 @@ class Keeper:
 
 
 def start_keeper(services: Services, stop: Stop) -> None:
-    """Keep the audit log in a thread: a batch of it should hold up no event.
-
-    The thread need not finish when the process ends: a batch is one transaction.
-    """
-    work = {
-        "work": Keeper(services).work,
-        "interval_s": services.settings.relay_poll_s,
-        "stop": stop,
-        "name": "audit_keeper",
-    }
-    threading.Thread(target=repeat, kwargs=work, name="audit-keeper", daemon=True).start()
+    """Keep the audit log beside the events: a batch of it should hold up none of them."""
+    every_s = services.settings.relay_poll_s
+    repeat_in_thread("audit_keeper", Keeper(services).work, interval_s=every_s, stop=stop)
