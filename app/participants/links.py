@@ -116,8 +116,14 @@ def live_link(db: Session, *, participant_id: UUID) -> Link | None:
     return db.scalars(query).first()
 
 
+def as_code(secret: bytes) -> str:
+    """Write the first 128 bits of a secret so that it can be read out: 26 lower-case letters and
+    digits."""
+    return base64.b32encode(secret[:CODE_BYTES]).decode().rstrip("=").lower()
+
+
 def code_for(link: Link, settings: Settings) -> str:
-    """Return the code of a link: 26 lower-case letters and digits.
+    """Return the code of a link.
 
     Raises:
         Unavailable: the key it was made with is no longer among LINK_KEYS; replace the link.
@@ -232,5 +238,4 @@ def _others(db: Session, seat: Seat) -> list[tuple[str, str]]:
 
 
 def _derive(key: LinkKey, link_id: UUID) -> str:
-    digest = hmac.digest(key.secret, b"link:" + link_id.bytes, sha256)
-    return base64.b32encode(digest[:CODE_BYTES]).decode().rstrip("=").lower()
+    return as_code(hmac.digest(key.secret, b"link:" + link_id.bytes, sha256))

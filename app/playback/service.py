@@ -4,7 +4,6 @@ A use is counted at the click, not when the page is opened: programs that read m
 From the click on there is a view, which lives for a few hours and only as long as the link does.
 """
 
-import base64
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from app.errors import DomainError, Forbidden, Gone, Invalid, NotFound
 from app.events import service as events
 from app.files.sight import permissions_of
 from app.ids import new_id
+from app.participants.links import CODE_BYTES, LONGEST_CODE, as_code
 from app.participants.models import Participant
 from app.participants.permissions import Permission
 from app.participants.seats import code_hash
@@ -31,8 +31,6 @@ from app.sessions.models import CareSession
 
 # What the audit log calls the press that begins a view.
 STARTED = "playback.started"
-CODE_BYTES = 16  # 128 bits
-LONGEST_CODE = 64
 LONGEST_LIFE = timedelta(days=90)
 # From the click on: pauses and seeks included.
 VIEW_LASTS = timedelta(hours=4)
@@ -79,7 +77,7 @@ def make(
     session = sessions.lock(db, organisation_id=organisation_id, session_id=found.session_id)
     recording = db.get_one(Recording, recording_id, populate_existing=True)
     watching.require_watchable(db, recording)
-    code = base64.b32encode(secrets.token_bytes(CODE_BYTES)).decode().rstrip("=").lower()
+    code = as_code(secrets.token_bytes(CODE_BYTES))
     name, locale = _named(db, session, viewer)
     link = PlaybackLink(
         id=new_id(),
