@@ -21,13 +21,14 @@ from app.files.downloads import Address
 from app.files.inspection.inspect import HEAD_BYTES, true_type
 from app.files.kinds import DICOM, IMAGES, MIB, PDF, RULES, Kind
 from app.files.models import SessionFile
-from app.files.multipart import PIECE_BYTES, Read
+from app.files.multipart import PIECE_BYTES
 from app.files.passes import Pass
 from app.files.states import State
 from app.files.uploads import Upload
 from app.participants import links
 from app.participants.seats import Seat, seat_by_link
 from app.settings import Settings
+from app.storage.arriving import Read
 
 # Its client sends a file at once and begins anew after a lost connection; ours goes on.
 MOST_BYTES = 50 * MIB

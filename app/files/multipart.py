@@ -1,18 +1,17 @@
 """A form with one file (multipart/form-data, RFC 7578), read as it arrives. Flask's own parser
 would put the file, unencrypted, into a temporary folder."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 from app.errors import Invalid
+from app.storage.arriving import Read
 
 PIECE_BYTES = 16 * 1024
 # Of all that is no file.
 FIELDS_BYTES = 64 * 1024
 MOST_PARTS = 8
-
-Read = Callable[[int], bytes]
 
 
 class FormWithFile:

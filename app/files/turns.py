@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from app.errors import Locked
-from app.files.multipart import Read
 from app.ports import GoOn, Turns
+from app.storage.arriving import Read
 
 COME_BACK_S = 2
 

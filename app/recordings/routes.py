@@ -109,9 +109,7 @@ def stop_recording(recording_id: UUID, *, db: Session, caller: Caller) -> Any:
     return showing.shown(db, [recording])[0]
 
 
-@blp.route(
-    "/recordings/<uuid:recording_id>/files/<uuid:recording_file_id>/release", methods=["POST"]
-)
+@blp.route(f"{FILE}/release", methods=["POST"])
 @transactional
 @requires("recordings:write")
 @idempotent

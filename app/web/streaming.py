@@ -40,7 +40,7 @@ def limit_streams(app: Flask, threads: int) -> None:
 
 
 def takes_stream(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a view of our own programs' read a body of any length; see `taking_stream`."""
+    """Let a view that our own programs call read a body of any length; see `taking_stream`."""
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:

@@ -15,10 +15,10 @@ from app.audit.service import Actor
 from app.clock import utc_now
 from app.errors import Locked
 from app.factory import create_app
-from app.files.multipart import Read
 from app.files.turns import sending
 from app.files.uploads import Upload
 from app.localstack.supervisor import LocalStack
+from app.storage.arriving import Read
 from tests.api import samples
 from tests.api.filed import row_of
 from tests.api.filing import Filing
