@@ -8,13 +8,13 @@ local encodings = require "util.encodings";
 local formdecode = require "util.http".formdecode;
 local hashes = require "util.hashes";
 local http = require "net.http";
-local json = require "util.json";
 local openssl_digest = require "openssl.digest";
 local openssl_pkey = require "openssl.pkey";
 local time = require "util.time";
 local uuid = require "util.uuid";
 local async = require "util.async";
 
+local json = module:require "teleconsult/json";
 local keys = module:require "teleconsult/keys";
 local service = module:require "teleconsult/service";
 local shared = module:require "teleconsult/shared";

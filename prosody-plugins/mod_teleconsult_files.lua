@@ -11,11 +11,11 @@
 local async = require "util.async";
 local datetime = require "util.datetime";
 local jid = require "util.jid";
-local json = require "util.json";
 local st = require "util.stanza";
 local time = require "util.time";
 
 local conduct = module:require "teleconsult/conduct";
+local json = module:require "teleconsult/json";
 local service = module:require "teleconsult/service";
 local shelf = module:require "teleconsult/shelf";
 local text = module:require "teleconsult/text";

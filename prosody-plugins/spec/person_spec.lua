@@ -77,23 +77,22 @@ describe("person.of", function ()
 end);
 
 describe("person.system_check", function ()
-	local function split(jid)
-		local node, host = jid:match("^([^@/]*)@([^/]*)");
-		if not host then return nil, jid:match("^[^/]*"); end
-		return node, host;
-	end
 	local admins = { contains = function (_, jid) return jid == "focus@focus.meet"; end };
-	local is_system = person.system_check(admins, "recorder.meet", split);
+	local is_system = person.system_check(admins, "recorder.meet");
 
 	it("knows focus and recorder", function ()
 		assert.is_true(is_system("focus@focus.meet/focus"));
 		assert.is_true(is_system("any@recorder.meet/x"));
+		assert.is_true(is_system("recorder.meet"));
+		assert.is_false(is_system("any@other-recorder.meet/x"));
+		assert.is_false(is_system("uuid@meet/x@recorder.meet"));
+		assert.is_false(is_system(nil));
 		assert.is_false(is_system("focus@meet/focus"));
 		assert.is_false(is_system("uuid@meet/x"));
 	end);
 
 	it("works without a hidden domain", function ()
-		assert.is_false(person.system_check(admins, nil, split)("any@recorder.meet/x"));
+		assert.is_false(person.system_check(admins, nil)("any@recorder.meet/x"));
 	end);
 end);
 

@@ -66,21 +66,34 @@ function person.new(deps)
 	return { of = of; remember = remember };
 end
 
+-- Asked ten times in a join, hence without taking addresses apart as util.jid does.
+local function bare(full_jid)
+	return full_jid and full_jid:match("^[^/]+") or "";
+end
+
+-- Whether a bare address is one of a domain, or the domain itself; never without a domain.
+local function membership(domain)
+	local ending = domain and "@" .. domain;
+	return function (bare_jid)
+		return domain ~= nil and (bare_jid:sub(-#ending) == ending or bare_jid == domain);
+	end
+end
+
 -- Focus, recorder and administrators are part of the system: not asked about, not counted, not reported.
--- admins: set-like with :contains(bare_jid); hidden_domain: string or nil; split: util.jid.split
-function person.system_check(admins, hidden_domain, split)
+-- admins: set-like with :contains(bare_jid); hidden_domain: string or nil
+function person.system_check(admins, hidden_domain)
+	local is_hidden = membership(hidden_domain);
 	return function (jid)
-		local node, host = split(jid);
-		local bare = node and node .. "@" .. host or host;
-		return admins:contains(bare) or (hidden_domain ~= nil and host == hidden_domain);
+		local whose = bare(jid);
+		return admins:contains(whose) or is_hidden(whose);
 	end
 end
 
 -- The recorder among them.
-function person.recorder_check(hidden_domain, split)
+function person.recorder_check(hidden_domain)
+	local is_hidden = membership(hidden_domain);
 	return function (jid)
-		local _, host = split(jid);
-		return hidden_domain ~= nil and host == hidden_domain;
+		return is_hidden(bare(jid));
 	end
 end
 

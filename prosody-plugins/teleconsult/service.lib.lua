@@ -12,7 +12,6 @@ local net_connect = require "net.connect".connect;
 local new_parser = require "net.http.parser".new;
 local new_resolver = require "net.resolvers.basic".new;
 local jid = require "util.jid";
-local json = require "util.json";
 local time = require "util.time";
 local uuid = require "util.uuid";
 
@@ -20,6 +19,7 @@ local admission = module:require "teleconsult/admission";
 local api = module:require "teleconsult/api";
 local attempts = module:require "teleconsult/attempts";
 local events = module:require "teleconsult/events";
+local json = module:require "teleconsult/json";
 local occupancy = module:require "teleconsult/occupancy";
 local person = module:require "teleconsult/person";
 local questions = module:require "teleconsult/questions";
@@ -116,10 +116,9 @@ local service = {
 	is_health_check = person.is_health_check;
 	is_system = person.system_check(
 		module:get_option_inherited_set("admins", {}),
-		module:get_option_string("teleconsult_hidden_domain"),
-		jid.split
+		module:get_option_string("teleconsult_hidden_domain")
 	);
-	is_recorder = person.recorder_check(module:get_option_string("teleconsult_hidden_domain"), jid.split);
+	is_recorder = person.recorder_check(module:get_option_string("teleconsult_hidden_domain"));
 	shapes = events.new({ uuid = uuid.generate; now = time.now; next_seq = occupancy.next_seq });
 };
 
