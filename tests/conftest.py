@@ -50,6 +50,9 @@ QUICK = {
 # A process has one key for its audit entries, and this one works on several stacks.
 AUDIT = {"AUDIT_KEYS": f"tests:{b64encode(bytes(32)).decode()}"}
 
+# Collecting the tests and generating requests make many objects that stay.
+gc.set_threshold(20_000)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest."""

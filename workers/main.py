@@ -57,6 +57,12 @@ class InProcessWorker(SimpleWorker):
     max_connection_wait_time = 2.0
     stop: Stop
 
+    def _install_signal_handlers(self) -> None:
+        """Take signals from now on. One that came before would else be heard after the first wait
+        for a job, and whoever sent it kills a process that takes so long."""
+        super()._install_signal_handlers()
+        self._stop_requested = self.stop.is_set()
+
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """End after the current job; unlike RQ's own, without asking Redis, which may be away."""
         self.stop.set()

@@ -289,7 +289,7 @@ def client(app: Flask) -> FlaskClient:
 def site(app: Flask) -> Iterator[str]:
     """The application on a port of its own; the name makes it a secure context in Chromium."""
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=KeepAlive)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://meet.localhost:{server.port}"
     server.shutdown()

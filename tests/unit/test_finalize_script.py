@@ -64,7 +64,7 @@ def running(service: Service) -> Iterator[Service]:
             """Write nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         service.port = server.server_port
         yield service
         server.shutdown()

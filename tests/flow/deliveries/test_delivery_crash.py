@@ -164,10 +164,12 @@ def test_two_relays_and_two_workers_keep_the_order_of_each_session(
 
 
 def test_processes_end_gracefully(hospital: Hospital, delivery_stack: LocalStack) -> None:
-    """SIGTERM: both end by themselves with status 0, well before they would be killed."""
+    """SIGTERM: both end by themselves with status 0, well before they would be killed; also when
+    they have hardly begun."""
     assert hospital.id
     for name in ("relay", "worker"):
         part = delivery_stack.part(name)
-        part.stop()
-        assert part.exit_code == 0
-        part.start()
+        for _ in ("at work", "just started"):
+            part.stop()
+            assert part.exit_code == 0
+            part.start()
