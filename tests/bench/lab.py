@@ -34,7 +34,7 @@ class Scale:
     client_kicks: int = 30
     webhook_joins: int = 500
     joining: int = 200
-    join_rounds: int = 4
+    join_rounds: int = 10
     sessions: int = 1000
     listeners: int = 1000
     stream_rounds: int = 4
