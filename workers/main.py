@@ -10,6 +10,7 @@ webhooks, and the texts to phones.
 """
 
 import time
+from contextlib import suppress
 from threading import Lock, Thread
 from types import FrameType
 
@@ -147,30 +148,32 @@ def run(services: Services) -> None:
     hold(JobContext(services, Wakeups(connect(url)), stop.event))
     for name, kind in SENDERS.items():
         sender = (kind, name, url, stop)
-        Thread(target=_keep_working, args=sender, name=name, daemon=True).start()
+        Thread(target=keep_working, args=sender, name=name, daemon=True).start()
     start_erasing(services, stop)
     start_retiring(services, stop)
     log.info("worker_started")
-    _keep_working(InProcessWorker, DELIVERIES, url, stop)
+    keep_working(InProcessWorker, DELIVERIES, url, stop)
     last = time.monotonic() + LAST_MAIL_S
     for kind in SENDERS.values():
         kind.at_work.acquire(timeout=max(0.0, last - time.monotonic()))
     log.info("worker_stopped")
 
 
-def _keep_working(kind: type[InProcessWorker], name: str, url: str, stop: Stop) -> None:
+def keep_working(kind: type[InProcessWorker], name: str, url: str, stop: Stop) -> None:
+    """Work off a queue until stopped; whatever breaks off, go on after a pause."""
     backoff = Backoff()
-    while not stop.is_set():
-        began = time.monotonic()
-        try:
-            _work(kind, name, url, stop)
-        except StopRequested:
-            break  # the signal came between two rounds
-        except Exception as error:  # noqa: BLE001 - whatever it was, work goes on
-            log.warning("worker_interrupted", kind=type(error).__name__, place=place_of(error))
-        if time.monotonic() - began > SETTLED_AFTER_S:
-            backoff.reset()
-        stop.sleep(backoff.next_s())
+    with suppress(StopRequested):  # the signal came between two jobs, or two rounds
+        while not stop.is_set():
+            began = time.monotonic()
+            try:
+                _work(kind, name, url, stop)
+            except StopRequested:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it was, work goes on
+                log.warning("worker_interrupted", kind=type(error).__name__, place=place_of(error))
+            if time.monotonic() - began > SETTLED_AFTER_S:
+                backoff.reset()
+            stop.sleep(backoff.next_s())
 
 
 def _work(kind: type[InProcessWorker], name: str, url: str, stop: Stop) -> None:
