@@ -2,6 +2,8 @@
 
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg2
@@ -190,11 +192,18 @@ def test_ctrl_c_while_starting_leaves_nothing(folder: Path) -> None:
     assert not any(stack.part(name).is_alive for name in BACKING)
 
 
+def open_files(pid: int | None) -> Iterator[str]:
+    """Yield what a process has open; a connection may end meanwhile."""
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            yield str(link.readlink())
+
+
 def test_children_hold_no_files_of_the_caller(stack: LocalStack) -> None:
     """Only the lock is inherited, so a socket or file of a test never lives on in a server."""
     with socket.socket() as mine:
         stack.redis.restart()
-        inherited = {str(link.readlink()) for link in Path(f"/proc/{stack.redis.pid}/fd").iterdir()}
+        inherited = set(open_files(stack.redis.pid))
         name = str(Path(f"/proc/self/fd/{mine.fileno()}").readlink())
 
     assert name not in inherited
