@@ -66,7 +66,7 @@ function person.new(deps)
 	return { of = of; remember = remember };
 end
 
--- Asked ten times in a join, hence without taking addresses apart as util.jid does.
+-- Asked at every step of a join, hence without taking addresses apart as util.jid does.
 local function bare(full_jid)
 	return full_jid and full_jid:match("^[^/]+") or "";
 end
