@@ -1,5 +1,5 @@
 -- No conference without admission: ask the API before the focus hears of a conference request.
--- Load on: the main VirtualHost.   Events: pre-iq/host, pre-iq/bare, pre-iq/full.
+-- Load on: the main VirtualHost.   Events: pre-iq/host, pre-iq/bare, pre-iq/full, jitsi-authentication-token-verified.
 -- Options: teleconsult_lobby (the address of the lobby component, shown to clients), and those of service.lib.
 
 local async = require "util.async";
@@ -42,8 +42,9 @@ local function on_request(event)
 	local room_jid = request.attr.room;
 	if not is_our_room(room_jid) then return refuse_here(session, iq, who, "unknown-room"); end
 
-	own.allowance = nil;
-	local policy = service.ask("conference", who, room_jid);
+	local early = own.early;
+	own.early, own.allowance = nil, nil;
+	local policy = service.door:answer(early, who, room_jid);
 	if session.destroyed then return true; end
 	if policy.allow then
 		-- for the room module: that this connection asked for this room, and what the answer was
@@ -66,7 +67,11 @@ if lobby then module:add_identity("component", "lobbyrooms", lobby); end
 
 -- Fired by Jitsi's token check and by ours.
 module:hook_global("jitsi-authentication-token-verified", function (event)
-	service.remember_person(event.session, event.claims);
+	local session = event.session;
+	service.remember_person(session, event.claims);
+	local who, own = service.person_of(session);
+	local muc_host = service.state.muc_host;
+	if who and muc_host then own.early = service.door:ask_early(who, jid.join(who.token_room, muc_host)); end
 end);
 
 -- Real Jicofo answers at its own address too, so where the request is addressed makes no difference.

@@ -2,7 +2,7 @@
 -- one that spares a third of a join's work while a hundred people are in, thousands would hold half as much memory again.
 -- And let go of what a connection does not need.
 -- Load on: the whole server (the modules_enabled at the top). A deployment that sets `gc` by itself does not need it.
--- Option: teleconsult_heap_mb (MB up to which Lua's heap may grow at leisure, default 64).
+-- Option: teleconsult_heap_mb (MB up to which Lua's heap may grow at leisure, default 48).
 
 module:set_global();
 
@@ -10,7 +10,7 @@ local EVERY = 1; -- seconds
 -- How large the heap is when a collection begins, in percent of what the last one left. 105 is Prosody's own.
 local EAGER, SELDOM = 105, 200;
 
-local limit_kb = module:get_option_number("teleconsult_heap_mb", 64) * 1024;
+local limit_kb = module:get_option_number("teleconsult_heap_mb", 48) * 1024;
 
 local function adapt()
 	local percent = math.floor(100 * limit_kb / collectgarbage("count"));

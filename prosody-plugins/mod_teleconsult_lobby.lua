@@ -144,7 +144,7 @@ local function look_at(room, record)
 	local who, own = service.person_of(prosody.full_sessions[record.jid] or {});
 	if not who then return; end
 	local node = jid.node(room.jid);
-	local policy = service.ask("join", who, main_jid(node));
+	local policy = service.door:ask("join", who, main_jid(node));
 	if room.teleconsult_lobby.waiting[record.nick] ~= record then return; end
 	-- without the service nobody is let in, whatever a token says
 	if refusal.may_wait(policy.code) or policy.code == "unavailable" or (policy.allow and policy.is_local) then return; end

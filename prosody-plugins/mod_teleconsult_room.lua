@@ -82,15 +82,11 @@ local function fresh(policy, room_jid, who, seconds)
 	return admission.usable(policy, room_jid, who.token_id, seconds, time.monotonic());
 end
 
-local function is_current(policy, room_jid, who)
-	return fresh(policy, room_jid, who, admission.REUSE) and policy.generation == service.state.generation;
-end
-
 -- The policy for this join: the answer to the conference request when nothing can have changed since, else a new one.
 local function policy_for(own, who, room_jid)
-	if is_current(own.allowance, room_jid, who) then return own.allowance; end
+	if service.door:is_current(own.allowance, who, room_jid) then return own.allowance; end
 	for _ = 1, ASK_AGAIN do
-		local policy = service.ask("join", who, room_jid);
+		local policy = service.door:ask("join", who, room_jid);
 		if policy.generation == service.state.generation then return policy; end
 	end
 	return { allow = false; code = "unavailable"; is_local = true };
@@ -164,7 +160,7 @@ local function decide(event)
 	local who, own = service.person_of(origin);
 	if not who then return refuse_here(origin, stanza, nil, "no-token"); end
 	-- Another module may have kept the join back for a while (Jitsi does, until the focus is there).
-	if not is_current(own.answer, room.jid, who) then return start_over(event); end
+	if not service.door:is_current(own.answer, who, room.jid) then return start_over(event); end
 
 	local code = admission.judge(own.answer, who, occupants_of(room), live_token);
 	if code then return refuse_here(origin, stanza, who, code); end

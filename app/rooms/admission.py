@@ -1,7 +1,8 @@
 """The answer to Prosody's question: may this person enter this room now?
 
-Asked at the conference request and again at the join of everybody, so the way of the allowed is
-one statement for all who are asked about together. What is refused here is audited here.
+Asked about everybody who comes, so the way of the allowed is one statement for all who are asked
+about together. What is refused here is audited here; but not at a login, where nobody has tried to
+enter yet: the question comes again with their conference request.
 """
 
 from collections.abc import Sequence
@@ -97,6 +98,8 @@ def _decide(
     code = _barrier(seat, question, services.settings.early_join_s, now)
     if seat is not None and not code:
         return Decided(_allowed(seat))
+    if question.stage == "login":
+        return Decided({"allow": False, "code": code})
     if seat is None and not _room_exists(db, question.room):
         code = "unknown-room"
     if seat is not None and code == "not-admitted":

@@ -45,7 +45,8 @@ class RoomSchema(Schema):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """May this person enter this room now? `stage` is where the module asks it."""
+    """May this person enter this room now? `stage` is where the module asks it: at the `login`,
+    before they have asked for anything, at the `conference` request, or at the `join`."""
 
     stage: str
     room: str
@@ -65,7 +66,7 @@ class Question:
 class QuestionIn(RoomSchema):
     """The body of an admission question."""
 
-    stage = fields.String(required=True, validate=validate.OneOf(["conference", "join"]))
+    stage = fields.String(required=True, validate=validate.OneOf(["login", "conference", "join"]))
     room = Word(required=True)
     participant_id = LooseUuid(required=True, allow_none=True)
     link_id = LooseUuid(load_default=None, allow_none=True)

@@ -6,8 +6,8 @@ local function fixture()
 		post = function (message, done) table.insert(world.posts, { message = message; done = done }); end;
 		timer = function (seconds, callback) table.insert(world.timers, { seconds, callback }); end;
 	});
-	function world.ask(name)
-		world.questions:ask(name, function (answer, reason) world.answers[name] = answer or reason; end);
+	function world.ask(name, has_time)
+		world.questions:ask(name, function (answer, reason) world.answers[name] = answer or reason; end, has_time);
 	end
 	function world.asked(number) return world.posts[number] and world.posts[number].message.questions; end
 	return world;
@@ -49,6 +49,43 @@ describe("questions", function ()
 		world.posts[2].done({ answers = { { 2 } } });
 		assert.same({ "c" }, world.asked(3));
 		assert.same({ a = "timeout"; b = { 2 } }, world.answers);
+	end);
+
+	it("lets those that have time wait for each other", function ()
+		local world = fixture();
+		world.ask("a", 0.01);
+		world.ask("b", 0.01);
+		assert.is_nil(world.asked(1));
+		assert.equal(0.01, world.timers[1][1]);
+		assert.is_nil(world.timers[2]);
+		world.timers[1][2]();
+		assert.same({ "a", "b" }, world.asked(1));
+		world.ask("c", 0.01);
+		world.posts[1].done({ answers = { {}, {} } });
+		assert.is_nil(world.asked(2)); -- it still has time
+		world.timers[3][2]();
+		assert.same({ "c" }, world.asked(2));
+	end);
+
+	it("takes those that have time along with one that has none", function ()
+		local world = fixture();
+		world.ask("a", 0.01);
+		world.ask("b");
+		assert.same({ "a", "b" }, world.asked(1));
+		world.timers[1][2](); -- nothing waits any more
+		world.posts[1].done({ answers = { {}, {} } });
+		world.ask("c", 0.01);
+		assert.is_nil(world.asked(2));
+	end);
+
+	it("sends what had time as soon as the way is free, once its time is over", function ()
+		local world = fixture();
+		world.ask("a");
+		world.ask("b", 0.01);
+		world.timers[2][2]();
+		assert.is_nil(world.asked(2));
+		world.posts[1].done({ answers = { {} } });
+		assert.same({ "b" }, world.asked(2));
 	end);
 
 	it("asks nothing when nothing waits", function ()

@@ -6,7 +6,7 @@ local text = module:require "teleconsult/text";
 
 local admission = {};
 
--- Conference request and join follow each other within milliseconds. An answer this young is used for both, which halves
+-- Login, conference request and join follow each other within milliseconds. An answer this young is used for all, which halves
 -- the questions to the API; whatever changes what they say meanwhile (kick, end, affiliate, files) raises the generation and voids it.
 admission.REUSE = 2; -- seconds
 
@@ -16,14 +16,14 @@ local function valid_capacity(capacity)
 	return type(capacity) == "number" and capacity >= 1 and capacity == math.floor(capacity);
 end
 
-local once = shared.new();
+local one_set = shared.new_sets();
 
 local function as_set(permissions)
-	local set = {};
+	local names = {};
 	for _, name in ipairs(permissions) do
-		if type(name) == "string" then set[name] = true; end
+		if type(name) == "string" and name:match("^[%w_]+$") then names[#names + 1] = name; end
 	end
-	return once(set);
+	return one_set(names);
 end
 
 local function read_refusal(answer)

@@ -73,19 +73,23 @@ end
 
 -- Whether a bare address is one of a domain, or the domain itself; never without a domain.
 local function membership(domain)
-	local ending = domain and "@" .. domain;
+	if not domain then return function () return false; end; end
+	local ending = "@" .. domain;
+	local from = -#ending;
 	return function (bare_jid)
-		return domain ~= nil and (bare_jid:sub(-#ending) == ending or bare_jid == domain);
+		return bare_jid:sub(from) == ending or bare_jid == domain;
 	end
 end
 
 -- Focus, recorder and administrators are part of the system: not asked about, not counted, not reported.
--- admins: set-like with :contains(bare_jid); hidden_domain: string or nil
+-- admins: util.set of bare JIDs; hidden_domain: string or nil
 function person.system_check(admins, hidden_domain)
 	local is_hidden = membership(hidden_domain);
+	local is_admin = {};
+	for admin in admins:items() do is_admin[admin] = true; end
 	return function (jid)
 		local whose = bare(jid);
-		return admins:contains(whose) or is_hidden(whose);
+		return is_admin[whose] or is_hidden(whose);
 	end
 end
 

@@ -1,6 +1,6 @@
 -- Questions of one kind to the API that travel together: what is asked while a request is on its way waits for its answer and
 -- goes with the next. So nobody waits when little is asked, and when many come at once, a request for each would cost the API and
--- us more than the questions in them. Pure: sending and timer are handed in.
+-- us more than the questions in them. A question that has time waits for company. Pure: sending and timer are handed in.
 
 local MOST = 25; -- in one request (the API's limit)
 -- A request that is on its way for longer is waited for by nobody but those in it.
@@ -34,13 +34,14 @@ end
 
 local function send(self)
 	local taken = take(self);
+	self.is_due = self.waiting[1] ~= nil;
 	local asked = {};
 	for place, one in ipairs(taken) do asked[place] = one.question; end
 	self.last = taken;
 	local function go_on()
 		if self.last ~= taken then return; end -- others have gone on
 		self.last = nil;
-		if self.waiting[1] then send(self); end
+		if self.is_due then send(self); end
 	end
 	self.deps.timer(PATIENCE, go_on);
 	self.deps.post({ questions = asked }, function (answer, reason)
@@ -49,10 +50,24 @@ local function send(self)
 	end);
 end
 
+local function hurry(self)
+	self.is_due = self.waiting[1] ~= nil;
+	if self.is_due and not self.last then send(self); end
+end
+
 -- Calls done(answer) or done(nil, reason) exactly once.
-function Questions:ask(question, done)
+-- has_time: seconds the question may wait for others; nil for none
+function Questions:ask(question, done, has_time)
 	table.insert(self.waiting, { question = question; done = done });
-	if not self.last then send(self); end
+	if not has_time then
+		hurry(self);
+	elseif not self.is_gathering then
+		self.is_gathering = true;
+		self.deps.timer(has_time, function ()
+			self.is_gathering = false;
+			hurry(self);
+		end);
+	end
 end
 
 return questions;

@@ -15,9 +15,9 @@ local jid = require "util.jid";
 local time = require "util.time";
 local uuid = require "util.uuid";
 
-local admission = module:require "teleconsult/admission";
 local api = module:require "teleconsult/api";
 local attempts = module:require "teleconsult/attempts";
+local door = module:require "teleconsult/door";
 local events = module:require "teleconsult/events";
 local json = module:require "teleconsult/json";
 local occupancy = module:require "teleconsult/occupancy";
@@ -126,7 +126,6 @@ local when_down = module:get_option_string("teleconsult_admission_when_down", "c
 if when_down ~= "closed" and when_down ~= "token" then
 	error("teleconsult_admission_when_down must be \"closed\" or \"token\"", 0);
 end
-local capacity = bounded_number("teleconsult_room_capacity", 10, 1, 1000);
 
 -- Run start(done) and wait for done(...) without holding up anybody but this client. Only inside a client's own thread.
 function service.wait_for(start)
@@ -152,93 +151,31 @@ local function recorded_room(room_jid)
 	return nil;
 end
 
--- While a room is recorded only those may come back without the service's word who had agreed.
-local function is_recorded_without(who, room_jid)
-	local room = recorded_room(room_jid);
-	if not room then return false; end
-	local agreed = room.teleconsult and room.teleconsult.agreed;
-	return not (agreed and agreed[who.participant_id]);
-end
-
-local function without_api(who, room_jid, reason)
-	local node = jid.node(room_jid);
-	module:log("warn", "no admission answer for room %s: %s", node, reason);
-	if when_down == "closed" or is_recorded_without(who, room_jid) then
-		return { allow = false; code = "unavailable"; is_local = true };
-	end
-	local policy = admission.from_token(who, node, os.time(), capacity);
-	if service.state.ended:get(node) then policy = { allow = false; code = "session-ended" }; end
-	local kept_out = service.state.kept_out;
-	if kept_out:get(who.participant_id) or who.link_id and kept_out:get(who.link_id) then
-		policy = { allow = false; code = "unavailable" };
-	end
-	policy.is_local = true;
-	return policy;
-end
-
 -- Without teleconsult_control nobody is ever banned.
 local function is_banned(who)
 	local bans = service.state.bans;
 	return bans ~= nil and bans:holds(who.participant_id);
 end
 
-local doors = questions.new({
-	timer = add_timer;
-	post = function (message, done)
-		service.api.post("/internal/rooms/admission", message, function (answer, reason)
-			local outbox = answer and service.state.outbox;
-			if outbox then outbox:wake(); end
-			done(answer, reason);
-		end);
-	end;
+-- Whether somebody may enter a room; see door.lib.
+service.door = door.new({
+	state = service.state;
+	questions = questions.new({
+		timer = add_timer;
+		post = function (message, done)
+			service.api.post("/internal/rooms/admission", message, function (answer, reason)
+				local outbox = answer and service.state.outbox;
+				if outbox then outbox:wake(); end
+				done(answer, reason);
+			end);
+		end;
+	});
+	wait_for = service.wait_for; now = os.time; monotonic = time.monotonic; node_of = jid.node;
+	log = function (level, ...) module:log(level, ...); end;
+	recorded_room = recorded_room; is_banned = is_banned;
+	when_down = when_down;
+	capacity = bounded_number("teleconsult_room_capacity", 10, 1, 1000);
 });
-
--- What the API's answers say of a person, of the link they came by, and of the session.
-local OF_A_PERSON = { ["not-admitted"] = true; ["denied"] = true; ["consent-missing"] = true; ["removed"] = true };
-local OF_A_LINK = { ["link-revoked"] = true; ["link-expired"] = true };
-local OF_A_SESSION = { ["session-ended"] = true; ["session-cancelled"] = true };
-
--- For when the API cannot be asked. What lets somebody in (again) does not count once an order has overtaken it.
-local function remember(policy, who, node, is_overtaken)
-	local state = service.state;
-	local function note(kept, key, is_refusal, is_allowance)
-		if is_refusal then
-			kept:set(key, true);
-		elseif is_allowance and not is_overtaken then
-			kept:set(key, nil);
-		end
-	end
-	note(state.kept_out, who.participant_id, OF_A_PERSON[policy.code], true);
-	-- lives again when the session was put off
-	if who.link_id then note(state.kept_out, who.link_id, OF_A_LINK[policy.code], policy.allow); end
-	note(state.ended, node, OF_A_SESSION[policy.code], policy.allow);
-end
-
-local function question(stage, who, node)
-	return {
-		stage = stage; room = node; participant_id = who.participant_id;
-		link_id = who.link_id; token_id = who.token_id; token_room = who.token_room;
-	};
-end
-
--- Ask whether `who` may enter room `node`. Waits; always answers with a policy (see admission.lib).
--- `generation` tells later whether a command has overtaken the answer; it is taken before the question, not after.
-function service.ask(stage, who, room_jid)
-	local node = jid.node(room_jid);
-	local generation = service.state.generation;
-	local answer, reason = service.wait_for(function (done)
-		doors:ask(question(stage, who, node), done);
-	end);
-	local policy = answer and admission.read(answer, who.participant_id);
-	if policy then remember(policy, who, node, generation ~= service.state.generation); end
-	policy = policy or without_api(who, room_jid, reason or "malformed");
-	-- a recording that begins after this raises the generation, and the answer is not used
-	if recorded_room(room_jid) then policy = admission.while_recorded(policy); end
-	if policy.allow and is_banned(who) then policy = { allow = false; code = "banned"; is_local = true }; end
-	policy.generation, policy.at = generation, time.monotonic();
-	policy.room, policy.token_id = room_jid, who.token_id;
-	return policy;
-end
 
 -- Where who is not admitted to a room waits; nil without a lobby.
 function service.lobby_of(room_jid)

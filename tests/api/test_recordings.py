@@ -274,6 +274,8 @@ def test_a_recording_yields_to_a_newcomer_where_the_organisation_says_so(
     call.runs()
     call.prosody.ask(**call.patient.question())
     nurse, row = late("nurse"), call.hospital.invite(call.session["id"], "nurse")
+    assert call.prosody.ask(**nurse.question(stage="login"))["code"] == "consent-missing"
+    assert call.stands[0] == "active"
     for _ in range(2):
         if way == "room":
             assert call.prosody.ask(**nurse.question())["code"] == "consent-missing"

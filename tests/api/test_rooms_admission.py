@@ -114,6 +114,40 @@ def test_a_token_that_does_not_fit_is_refused_and_audited(
     assert [(entry.outcome, entry.detail["code"]) for entry in entries] == [("refused", code)]
 
 
+def test_at_a_login_nothing_is_recorded_of_a_refusal(
+    prosody: Prosody, alice: Hospital, services: Services
+) -> None:
+    """Nobody has tried to enter yet. The same question with the conference request is recorded."""
+    session = alice.new_session(waiting_room=True)
+    doctor, patient = (invite(services, alice, session, role) for role in ("doctor", "patient"))
+    alice.delete(f"/sessions/{doctor.session_id}/participants/{doctor.id}")
+    questions = [
+        doctor.question(),
+        patient.question(),
+        doctor.question(participant_id=str(uuid4())),
+        patient.question(room="x"),
+    ]
+
+    def told(stage: str) -> list[str]:
+        return [one["code"] for one in prosody.ask_together(*_at(stage, questions))]
+
+    codes = ["removed", "not-admitted", "unknown-participant", "wrong-room"]
+    assert told("login") == codes
+    assert not audited(services, "room.entry_refused", session_id=UUID(doctor.session_id))
+    assert not audited(services, "participant.waiting", session_id=UUID(doctor.session_id))
+    assert told("conference") == codes
+    assert audited(services, "room.entry_refused", session_id=UUID(doctor.session_id))
+    assert audited(services, "participant.waiting", session_id=UUID(doctor.session_id))
+
+
+def test_at_a_login_who_may_enter_is_told_so(prosody: Prosody, doctor: Someone) -> None:
+    assert prosody.ask(**doctor.question(stage="login")) == prosody.ask(**doctor.question())
+
+
+def _at(stage: str, questions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**one, "stage": stage} for one in questions]
+
+
 def test_the_room_of_another_hospital_is_refused(
     prosody: Prosody, doctor: Someone, charlie: Hospital, services: Services
 ) -> None:

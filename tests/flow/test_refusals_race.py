@@ -90,6 +90,26 @@ def test_removed_between_request_and_entry(clinic: Clinic) -> None:
     assert str(clinic.audited(began, code="removed").participant_id) == patient.id
 
 
+def test_removed_between_login_and_request(clinic: Clinic) -> None:
+    """Who logs in is asked about at once; the removal overtakes that answer, too."""
+    doctor = clinic.guest()
+    patient = clinic.guest("patient", doctor.session)
+    began = utc_now()
+
+    async def try_it() -> None:
+        async with (
+            logged_in(clinic.port, doctor.token) as host,
+            logged_in(clinic.port, patient.token) as client,
+        ):
+            await host.enter(doctor.room)
+            await asyncio.to_thread(clinic.remove, patient)
+            with at_request(True, "removed"):
+                await client.request_conference(patient.room)
+
+    asyncio.run(try_it())
+    assert str(clinic.audited(began, code="removed").participant_id) == patient.id
+
+
 def test_a_removed_person_stays_out_on_the_same_connection(clinic: Clinic) -> None:
     """Put out, their client is still logged in: neither request nor entry works any more."""
     doctor = clinic.guest()

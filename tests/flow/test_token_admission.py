@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -98,5 +98,21 @@ def test_a_link_that_lives_again_opens_without_the_api(clinic: Clinic) -> None:
             assert await outcome(clinic, patient) == ""
             async with api_stopped(clinic):
                 assert await outcome(clinic, patient) == ""
+
+    asyncio.run(story())
+
+
+def test_an_api_that_was_away_at_the_login_is_asked_again(clinic: Clinic) -> None:
+    """The token alone would let them in."""
+    guest = clinic.guest("doctor")
+
+    async def story() -> None:
+        async with AsyncExitStack() as later:
+            async with api_stopped(clinic):
+                client = await later.enter_async_context(logged_in(clinic.port, guest.token))
+            clinic.do("DELETE", guest.path)
+            with pytest.raises(Refused) as refused:
+                await client.enter(guest.room)
+            assert refused.value.code == "removed"
 
     asyncio.run(story())
