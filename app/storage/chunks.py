@@ -19,6 +19,9 @@ from app.ports import Pieces
 CHUNK_BYTES = 64 * 1024
 TAG_BYTES = 16
 SEALED_BYTES = CHUNK_BYTES + TAG_BYTES
+# Chunks that are handed on as one piece. A piece goes from the thread that opens it through one of
+# the server's to the reader, and in 64 KiB the ways between them cost a fifth of a download.
+TOGETHER = 8
 FORMAT = b"teleconsult-file-1:"
 Chunk = bytes | bytearray | memoryview
 
@@ -71,27 +74,45 @@ def span(size: int, *, start: int, length: int | None) -> Span:
 
 
 def unseal(data_key: bytes, name: str, size: int, part: Span, sealed: Pieces) -> Pieces:
-    """Yield the plain bytes of a part. What cannot be trusted is never yielded; `sealed` is closed.
+    """Yield the plain bytes of a part, 512 KiB at a time. What cannot be trusted is never yielded;
+    `sealed` is closed.
 
     Raises:
         Unavailable: a chunk is altered, missing, or not of this place or file.
     """
-    cipher, bound = AESGCM(data_key), FORMAT + name.encode()
-    last_of_file = max(0, size - 1) // CHUNK_BYTES
+    opener = _Opener(AESGCM(data_key), FORMAT + name.encode(), size)
     skip, left = part.skip, part.wanted
     with closing(sealed):
         pieces = resized(sealed, SEALED_BYTES)
-        for number in range(part.first, part.last + 1):
+        for first in range(part.first, part.last + 1, TOGETHER):
+            plain = opener.opened(first, min(part.last, first + TOGETHER - 1), pieces)
+            is_whole = not skip and len(plain) <= left
+            wanted = bytes(plain if is_whole else plain[skip : skip + left])
+            yield wanted
+            skip, left = 0, left - len(wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opener:
+    """Opens the chunks of one file of `size` plain bytes."""
+
+    cipher: AESGCM
+    bound: bytes
+    size: int
+
+    def opened(self, first: int, last: int, sealed: Iterator[Chunk]) -> bytearray:
+        """Return the plain bytes of chunks number `first` to `last`, which `sealed` yields next."""
+        last_of_file = max(0, self.size - 1) // CHUNK_BYTES
+        plain = bytearray(min((last + 1) * CHUNK_BYTES, self.size) - first * CHUNK_BYTES)
+        for number in range(first, last + 1):
+            start = (number - first) * CHUNK_BYTES
             nonce = _nonce(number, is_last=number == last_of_file)
+            place = memoryview(plain)[start : start + CHUNK_BYTES]
             try:
-                plain = cipher.decrypt(nonce, next(pieces, b""), bound)
-            except InvalidTag as error:
+                self.cipher.decrypt_into(nonce, next(sealed, b""), self.bound, place)
+            except (InvalidTag, ValueError) as error:  # ValueError: it is longer or shorter
                 raise _damaged() from error
-            if number == last_of_file and len(plain) != size - number * CHUNK_BYTES:
-                raise _damaged()
-            yield plain[skip : skip + left]
-            left -= min(left, len(plain) - skip)
-            skip = 0
+        return plain
 
 
 def resized(content: Iterable[bytes], size: int) -> Iterator[Chunk]:

@@ -53,7 +53,7 @@ class Storage:
         return Written(meter.size_bytes, meter.digest.digest(), self.vault.encrypt(data_key))
 
     def read(self, stored: StoredFile, *, start: int = 0, length: int | None = None) -> Pieces:
-        """Yield the content, or `length` bytes of it from `start` on, a chunk at a time. Whoever
+        """Yield the content, or `length` bytes of it from `start` on, piece by piece. Whoever
         stops early closes it.
 
         Raises:

@@ -6,11 +6,15 @@ from hypothesis import strategies as st
 
 from app.errors import Unavailable
 from app.storage import chunks
-from app.storage.chunks import CHUNK_BYTES, SEALED_BYTES
+from app.storage.chunks import CHUNK_BYTES, SEALED_BYTES, TOGETHER
 
 NAME = "organisation/file"
-# Around the borders of chunks, where mistakes are.
-SIZES = [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES, 3 * CHUNK_BYTES - 7]
+PIECE_BYTES = TOGETHER * CHUNK_BYTES
+# Around the borders of chunks and pieces, where mistakes are.
+SIZES = [
+    *(0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES, 3 * CHUNK_BYTES - 7),
+    *(PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 2 * PIECE_BYTES + CHUNK_BYTES + 1),
+]
 
 
 def content_of(size: int) -> bytes:
@@ -42,11 +46,11 @@ def test_what_was_stored_comes_back(size: int) -> None:
     assert size < 64 or content[:64] not in stored
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     size=st.sampled_from(SIZES),
-    start=st.integers(0, 3 * CHUNK_BYTES),
-    length=st.none() | st.integers(0, 3 * CHUNK_BYTES),
+    start=st.integers(0, 3 * CHUNK_BYTES) | st.integers(0, 3 * PIECE_BYTES),
+    length=st.none() | st.integers(0, 3 * CHUNK_BYTES) | st.integers(0, 3 * PIECE_BYTES),
 )
 def test_any_part_can_be_read_alone(size: int, start: int, length: int | None) -> None:
     """As a slice of the whole, also behind its end."""
@@ -97,3 +101,15 @@ def test_a_file_is_bound_to_its_name_and_key() -> None:
 def test_what_is_good_before_the_damage_is_read_and_no_more() -> None:
     """A reader of an early part is not kept from it by damage behind."""
     assert opened(KEY, STORED[: 2 * SEALED_BYTES], SIZE, length=100_000) == CONTENT[:100_000]
+
+
+def test_a_piece_with_damage_in_it_is_not_handed_out_at_all() -> None:
+    """Those before it are: they were good."""
+    content = content_of(2 * PIECE_BYTES)
+    stored = bytearray(sealed(KEY, content, piece=CHUNK_BYTES))
+    stored[TOGETHER * SEALED_BYTES + SEALED_BYTES] ^= 1
+    part = chunks.span(len(content), start=0, length=None)
+    pieces = chunks.unseal(KEY, NAME, len(content), part, (bytes(one) for one in [stored]))
+    assert next(pieces) == content[:PIECE_BYTES]
+    with pytest.raises(Unavailable):
+        next(pieces)
