@@ -163,6 +163,6 @@ def seat_by_link(db: Runner, *, participant_id: UUID, link_id: UUID) -> Seat | N
 
 def seats_by_link(db: DirectConnection, asked: Collection[Place]) -> dict[Place, Seat]:
     """Return the seats that several tokens name, those there are, by one statement."""
-    values = [[str(place[at]) for place in asked] for at in (0, 1)]
+    values = [f"{{{','.join(str(place[at]) for place in asked)}}}" for at in (0, 1)]
     seats = [Seat(*row) for row in db.rows(BY_LINKS, values)] if asked else []
     return {(seat.participant_id, seat.link_id): seat for seat in seats}

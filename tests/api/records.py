@@ -74,12 +74,14 @@ def dump(postgres: LocalStack) -> str:
 
 @contextmanager
 def statements(services: Services) -> Iterator[list[str]]:
-    """Collect the SQL statements of both pools, as the driver is given them."""
+    """Collect the SQL statements of both pools, as the driver is given them; but not what prepares
+    one, once on a connection."""
     seen: list[str] = []
 
     class Noting(cursor):
         def execute(self, statement: Any, parameters: Any = None) -> None:
-            seen.append(str(statement))
+            if not str(statement).startswith("PREPARE "):
+                seen.append(str(statement))
             super().execute(statement, parameters)
 
     def note(connection: Any, *_: object) -> None:

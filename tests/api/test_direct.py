@@ -163,6 +163,18 @@ def test_an_error_of_a_statement_leaves_the_connection_usable(services: Services
         assert db.run("SELECT %s + 1", (1,)) == (2,)
 
 
+def test_a_statement_is_prepared_once_on_a_connection(services: Services) -> None:
+    """Also when another took its turn between."""
+    sums = "SELECT %s::integer + %s"
+    with services.database.direct() as db:
+        for number in range(3):
+            assert db.run(sums, (number, 40)) == (number + 40,)
+            assert db.rows("SELECT unnest(%s::uuid[]) IS NULL", ("{}",)) == []
+        kept = db.rows("SELECT statement FROM pg_prepared_statements", ())
+    prepared = [one.partition(" AS ")[2] for (one,) in kept]
+    assert prepared.count("SELECT $1::integer + $2") == 1
+
+
 def test_a_connection_that_breaks_in_use_says_so(services: Services) -> None:
     """The caller may try again, and gets another."""
     with services.database.direct() as db:
