@@ -40,8 +40,10 @@ local function on_message(event)
 end
 
 local function on_affiliation(event)
+	-- at every join, mostly with nothing to tell
+	if not event.room.av_moderation or event.affiliation ~= "owner" then return; end
 	for _, occupant in event.room:each_occupant() do
-		if occupant.bare_jid == event.jid and event.affiliation == "owner" then av:tell_newcomer(event.room, occupant); end
+		if occupant.bare_jid == event.jid then av:tell_newcomer(event.room, occupant); end
 	end
 end
 
