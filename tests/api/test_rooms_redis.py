@@ -1,6 +1,7 @@
 """The way of an order through a real Redis: wanted once, in its time, by one clock."""
 
 import asyncio
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -49,25 +50,27 @@ def gateway_alive(redis: Redis) -> None:
 
 
 class LosesAnswers(Proxy):
-    """A network that carries an order to Redis, and then breaks."""
+    """A network that carries an order to Redis, and then breaks. Its connections break each by
+    itself: the next may be under way before the one before it is closed."""
 
-    deaf = False
+    def __init__(self) -> None:
+        super().__init__()
+        self._deaf: set[socket.socket] = set()
 
-    def _pump(self, source: Any, sink: Any) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         try:
             while data := source.recv(65536):
-                self._pass_on(data, sink)
+                self._pass_on(data, source, sink)
         except OSError:
             return
 
-    def _pass_on(self, data: bytes, sink: Any) -> None:
+    def _pass_on(self, data: bytes, source: socket.socket, sink: socket.socket) -> None:
         if b"EVALSHA" in data:
-            self.deaf = True
+            self._deaf.add(source)
             sink.sendall(data)
             time.sleep(0.05)
             self.reset()
-            self.deaf = False
-        elif not self.deaf:
+        elif sink not in self._deaf:
             sink.sendall(data)
 
 

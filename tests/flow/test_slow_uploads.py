@@ -64,6 +64,11 @@ def trickled(link: socket.socket, rest: bytes) -> bytes:
         if select.select([link], [], [], TRICKLE_EVERY_S)[0]:
             break
         link.sendall(rest[at : at + 1])
+    return heard(link)
+
+
+def heard(link: socket.socket) -> bytes:
+    """Return what the server says until it ends the connection; not all of it may come at once."""
     answer = b""
     try:
         while piece := link.recv(65536):
@@ -132,12 +137,12 @@ def begun_form(clinic: Clinic, shown: str, meeting: str) -> socket.socket:
 
 
 def slowed(link: socket.socket) -> bytes:
-    """Send ten KiB a second until an answer comes, for a minute at most; return its beginning."""
+    """Send ten KiB a second until an answer comes, for a minute at most; return it."""
     for _ in range(int(60 / TRICKLE_EVERY_S)):
         if select.select([link], [], [], TRICKLE_EVERY_S)[0]:
             break
         link.sendall(bytes(2048))
-    return link.recv(65536)
+    return heard(link)
 
 
 def test_a_second_sender_of_one_file_is_told_to_come_back(clinic: Clinic) -> None:
