@@ -89,9 +89,9 @@ class DirectLinks:
 class DirectConnection:
     """A connection in which each statement is a transaction of its own, while the block lasts.
 
-    A statement is written as for the driver (`%s`), without any other `%`. A list goes in as the
-    text of an array: as a list it would be one of texts, which an EXECUTE takes for nothing else.
-    Errors are SQLAlchemy's, as everywhere else.
+    A statement is written as for the driver (`%s`), without any other `%`. A list is one of texts
+    (`%s::text[]`), which an EXECUTE takes for nothing else. Errors are SQLAlchemy's, as everywhere
+    else.
     """
 
     def __init__(self, links: DirectLinks) -> None:
@@ -99,8 +99,7 @@ class DirectConnection:
 
     def __enter__(self) -> Self:
         self._prepared = self._links.take()
-        self._link = self._prepared.link
-        self._cursor = self._link.cursor()
+        self._cursor = self._prepared.link.cursor()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -112,7 +111,7 @@ class DirectConnection:
         Raises:
             DBAPIError: PostgreSQL refused it, or is gone.
         """
-        self._execute(statement, parameters, is_kept=True)
+        self._execute(statement, parameters, prepares=True)
         return self._cursor.fetchone() if self._cursor.description else None
 
     def rows(self, statement: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
@@ -121,28 +120,30 @@ class DirectConnection:
         Raises:
             DBAPIError: PostgreSQL refused it, or is gone.
         """
-        self._execute(statement, parameters, is_kept=True)
+        self._execute(statement, parameters, prepares=True)
         return self._cursor.fetchall()
 
     def named(self, statement: str, parameters: Sequence[Any]) -> SimpleNamespace | None:
         """Run a statement, or several as one transaction, and return the last one's first row by
-        the names of its columns. PostgreSQL cannot prepare several, so these are not kept.
+        the names of its columns. PostgreSQL cannot prepare several, so nothing is prepared.
 
         Raises:
             DBAPIError: PostgreSQL refused it, or is gone.
         """
-        self._execute(statement, parameters, is_kept=False)
+        self._execute(statement, parameters, prepares=False)
         row = self._cursor.fetchone()
         if row is None:
             return None
         names = (column.name for column in self._cursor.description or ())
         return SimpleNamespace(**dict(zip(names, row, strict=True)))
 
-    def _execute(self, statement: str, parameters: Sequence[Any], *, is_kept: bool) -> None:
+    def _execute(self, statement: str, parameters: Sequence[Any], *, prepares: bool) -> None:
         try:
-            self._cursor.execute(self._execution(statement) if is_kept else statement, parameters)
+            self._cursor.execute(self._execution(statement) if prepares else statement, parameters)
         except psycopg2.Error as error:
-            raise _translated(error, statement, is_broken=bool(self._link.closed)) from error
+            raise _translated(
+                error, statement, is_broken=bool(self._prepared.link.closed)
+            ) from error
 
     def _execution(self, statement: str) -> str:
         executions = self._prepared.executions

@@ -19,7 +19,8 @@ from app.recordings.states import LIVE, RUNNING
 BY_CODE = "SELECT * FROM teleconference.seat_by_code(%s)"
 BY_LINK = "SELECT * FROM teleconference.seat_by_link(%s, %s)"
 BY_LINKS = """
-    SELECT seat.* FROM unnest(%s::uuid[], %s::uuid[]) AS asked (participant_id, link_id)
+    SELECT seat.*
+    FROM unnest(%s::text[]::uuid[], %s::text[]::uuid[]) AS asked (participant_id, link_id)
     CROSS JOIN LATERAL teleconference.seat_by_link(asked.participant_id, asked.link_id) AS seat"""
 # A person and the link they came by.
 Place = tuple[UUID, UUID]
@@ -163,6 +164,6 @@ def seat_by_link(db: Runner, *, participant_id: UUID, link_id: UUID) -> Seat | N
 
 def seats_by_link(db: DirectConnection, asked: Collection[Place]) -> dict[Place, Seat]:
     """Return the seats that several tokens name, those there are, by one statement."""
-    values = [f"{{{','.join(str(place[at]) for place in asked)}}}" for at in (0, 1)]
+    values = [[str(place[at]) for place in asked] for at in (0, 1)]
     seats = [Seat(*row) for row in db.rows(BY_LINKS, values)] if asked else []
     return {(seat.participant_id, seat.link_id): seat for seat in seats}

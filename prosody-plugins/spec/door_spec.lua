@@ -18,8 +18,8 @@ local function fixture(changes)
 	world.state = { generation = 0; kept_out = kept(); ended = kept() };
 	local deps = {
 		state = world.state; when_down = "closed"; capacity = 10;
-		questions = { ask = function (_, question, done, has_time)
-			table.insert(world.asked, { stage = question.stage; room = question.room; done = done; has_time = has_time });
+		questions = { ask = function (_, question, done, spare_s)
+			table.insert(world.asked, { stage = question.stage; room = question.room; done = done; spare_s = spare_s });
 		end };
 		-- a client's thread: what it waits for comes when the test answers
 		wait_for = function (start)
@@ -60,7 +60,7 @@ describe("a door", function ()
 		local world = fixture();
 		world.run(function () return world.door:ask("join", WHO, ROOM); end);
 		assert.equal("join", world.asked[1].stage);
-		assert.is_nil(world.asked[1].has_time);
+		assert.is_nil(world.asked[1].spare_s);
 		world.answer(1, YES);
 		assert.is_true(world.policy.allow);
 		assert.is_true(world.door:is_current(world.policy, WHO, ROOM));
@@ -119,7 +119,7 @@ describe("an early answer", function ()
 		local world = fixture();
 		local early = world.door:ask_early(WHO, ROOM);
 		assert.equal("login", world.asked[1].stage);
-		assert.is_true(world.asked[1].has_time > 0);
+		assert.is_true(world.asked[1].spare_s > 0);
 		world.answer(1, YES);
 		world.request(early);
 		assert.is_true(world.policy.allow);

@@ -6,8 +6,8 @@ local function fixture()
 		post = function (message, done) table.insert(world.posts, { message = message; done = done }); end;
 		timer = function (seconds, callback) table.insert(world.timers, { seconds, callback }); end;
 	});
-	function world.ask(name, has_time)
-		world.questions:ask(name, function (answer, reason) world.answers[name] = answer or reason; end, has_time);
+	function world.ask(name, spare_s)
+		world.questions:ask(name, function (answer, reason) world.answers[name] = answer or reason; end, spare_s);
 	end
 	function world.asked(number) return world.posts[number] and world.posts[number].message.questions; end
 	return world;

@@ -25,21 +25,3 @@ describe("shared", function ()
 		assert.is_nil(shared.new()(nil));
 	end);
 end);
-
-describe("shared sets", function ()
-	it("are one for equal lists", function ()
-		local one_set = shared.new_sets();
-		local set = one_set({ "chat", "moderate" });
-		assert.same({ chat = true; moderate = true }, set);
-		assert.equal(set, one_set({ "chat", "moderate" }));
-		assert.same({ chat = true }, one_set({ "chat" }));
-		assert.same({}, one_set({}));
-	end);
-
-	it("are forgotten when nobody has them any more", function ()
-		local one_set = shared.new_sets();
-		local weak = setmetatable({ one_set({ "chat" }) }, { __mode = "v" });
-		collectgarbage();
-		assert.is_nil(weak[1]);
-	end);
-end);

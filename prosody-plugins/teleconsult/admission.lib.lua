@@ -16,14 +16,14 @@ local function valid_capacity(capacity)
 	return type(capacity) == "number" and capacity >= 1 and capacity == math.floor(capacity);
 end
 
-local one_set = shared.new_sets();
+local once = shared.new();
 
 local function as_set(permissions)
-	local names = {};
+	local set = {};
 	for _, name in ipairs(permissions) do
-		if type(name) == "string" and name:match("^[%w_]+$") then names[#names + 1] = name; end
+		if type(name) == "string" then set[name] = true; end
 	end
-	return one_set(names);
+	return once(set);
 end
 
 local function read_refusal(answer)

@@ -1,8 +1,8 @@
 -- May this person enter this room? What the API says, what holds when it says nothing, and what only this Prosody knows.
 -- Pure: the way to the API, waiting, clocks and rooms are handed in.
 --
--- The API is asked when a login is good, before anybody needs the answer: until the client asks for the conference, two or
--- three round trips later, the answer is there. Only a yes is used so, and only while it is young and no command has overtaken
+-- The API is asked when a login is good, before anybody needs the answer: when the client asks for the conference, two or
+-- three round trips later, it is there or on its way. Only a yes is used so, and only while it is young and no command has overtaken
 -- it; else the API is asked as if it had not been before. It records nothing of what it refuses at a login.
 
 local admission = module:require "teleconsult/admission";

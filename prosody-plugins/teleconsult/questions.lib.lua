@@ -56,14 +56,14 @@ local function hurry(self)
 end
 
 -- Calls done(answer) or done(nil, reason) exactly once.
--- has_time: seconds the question may wait for others; nil for none
-function Questions:ask(question, done, has_time)
+-- spare_s: how long the question may wait for others; nil: not at all
+function Questions:ask(question, done, spare_s)
 	table.insert(self.waiting, { question = question; done = done });
-	if not has_time then
+	if not spare_s then
 		hurry(self);
 	elseif not self.is_gathering then
 		self.is_gathering = true;
-		self.deps.timer(has_time, function ()
+		self.deps.timer(spare_s, function ()
 			self.is_gathering = false;
 			hurry(self);
 		end);

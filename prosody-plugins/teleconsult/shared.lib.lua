@@ -3,13 +3,9 @@
 
 local shared = {};
 
-local function new_cache()
-	return setmetatable({}, { __mode = "v" }); -- forgotten with the last person who has it
-end
-
 -- A function that returns, for a flat table of rights, the one kept table that equals it.
 function shared.new()
-	local kept = new_cache();
+	local kept = setmetatable({}, { __mode = "v" }); -- forgotten with the last person who has it
 	return function (rights)
 		if type(rights) ~= "table" then return rights; end
 		local names = {};
@@ -21,21 +17,6 @@ function shared.new()
 		local key = table.concat(names, " ");
 		kept[key] = kept[key] or rights;
 		return kept[key];
-	end
-end
-
--- A function that returns, for a list of words, the one kept set of them. Those in another order make another.
-function shared.new_sets()
-	local kept = new_cache();
-	return function (words)
-		local key = table.concat(words, " ");
-		local set = kept[key];
-		if not set then
-			set = {};
-			for _, word in ipairs(words) do set[word] = true; end
-			kept[key] = set;
-		end
-		return set;
 	end
 end
 

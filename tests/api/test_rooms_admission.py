@@ -129,7 +129,8 @@ def test_at_a_login_nothing_is_recorded_of_a_refusal(
     ]
 
     def told(stage: str) -> list[str]:
-        return [one["code"] for one in prosody.ask_together(*_at(stage, questions))]
+        asked = [{**one, "stage": stage} for one in questions]
+        return [one["code"] for one in prosody.ask_together(*asked)]
 
     codes = ["removed", "not-admitted", "unknown-participant", "wrong-room"]
     assert told("login") == codes
@@ -142,10 +143,6 @@ def test_at_a_login_nothing_is_recorded_of_a_refusal(
 
 def test_at_a_login_who_may_enter_is_told_so(prosody: Prosody, doctor: Someone) -> None:
     assert prosody.ask(**doctor.question(stage="login")) == prosody.ask(**doctor.question())
-
-
-def _at(stage: str, questions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{**one, "stage": stage} for one in questions]
 
 
 def test_the_room_of_another_hospital_is_refused(

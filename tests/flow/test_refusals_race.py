@@ -1,6 +1,8 @@
 """Refusals that take more than one person or more than one step: order, races, replays."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -8,7 +10,7 @@ from app.clock import utc_now
 from app.localstack import names
 from tests.flow.clinic import AUDITED_WITHIN_S, Clinic, Guest, until
 from tests.flow.refused import at_entry, at_request
-from tests.flow.xmpp_client import Refused, connection, logged_in, room_jid
+from tests.flow.xmpp_client import Refused, XmppClient, connection, logged_in, room_jid
 
 PING = '<ping xmlns="urn:xmpp:ping"/>'
 
@@ -69,18 +71,24 @@ def test_admitted_to_one_room_is_not_admitted_to_another(clinic: Clinic) -> None
     assert clinic.audited(began, code="no-conference")
 
 
+@asynccontextmanager
+async def logged_in_beside_a_host(clinic: Clinic, guest: Guest) -> AsyncIterator[XmppClient]:
+    """A person's connection that is logged in, while a host is in their room."""
+    doctor = clinic.guest("doctor", guest.session)
+    async with (
+        logged_in(clinic.port, doctor.token) as host,
+        logged_in(clinic.port, guest.token) as client,
+    ):
+        await host.enter(doctor.room)
+        yield client
+
+
 def test_removed_between_request_and_entry(clinic: Clinic) -> None:
     """The removal overtakes the admission that was given a moment before."""
-    doctor = clinic.guest()
-    patient = clinic.guest("patient", doctor.session)
-    began = utc_now()
+    patient, began = clinic.guest("patient"), utc_now()
 
     async def try_it() -> None:
-        async with (
-            logged_in(clinic.port, doctor.token) as host,
-            logged_in(clinic.port, patient.token) as client,
-        ):
-            await host.enter(doctor.room)
+        async with logged_in_beside_a_host(clinic, patient) as client:
             await client.request_conference(patient.room)
             await asyncio.to_thread(clinic.remove, patient)
             with at_entry("removed"):
@@ -92,16 +100,10 @@ def test_removed_between_request_and_entry(clinic: Clinic) -> None:
 
 def test_removed_between_login_and_request(clinic: Clinic) -> None:
     """Who logs in is asked about at once; the removal overtakes that answer, too."""
-    doctor = clinic.guest()
-    patient = clinic.guest("patient", doctor.session)
-    began = utc_now()
+    patient, began = clinic.guest("patient"), utc_now()
 
     async def try_it() -> None:
-        async with (
-            logged_in(clinic.port, doctor.token) as host,
-            logged_in(clinic.port, patient.token) as client,
-        ):
-            await host.enter(doctor.room)
+        async with logged_in_beside_a_host(clinic, patient) as client:
             await asyncio.to_thread(clinic.remove, patient)
             with at_request(True, "removed"):
                 await client.request_conference(patient.room)
@@ -112,16 +114,10 @@ def test_removed_between_login_and_request(clinic: Clinic) -> None:
 
 def test_a_removed_person_stays_out_on_the_same_connection(clinic: Clinic) -> None:
     """Put out, their client is still logged in: neither request nor entry works any more."""
-    doctor = clinic.guest()
-    patient = clinic.guest("patient", doctor.session)
-    began = utc_now()
+    patient, began = clinic.guest("patient"), utc_now()
 
     async def try_it() -> None:
-        async with (
-            logged_in(clinic.port, doctor.token) as host,
-            logged_in(clinic.port, patient.token) as client,
-        ):
-            await host.enter(doctor.room)
+        async with logged_in_beside_a_host(clinic, patient) as client:
             await client.enter(patient.room)
             await asyncio.to_thread(clinic.remove, patient)
             await client.until_out(patient.room)
