@@ -69,8 +69,10 @@ class Postgres(Part):
 
     @property
     def runtime_url(self) -> str:
-        """URL of the role the service runs as."""
-        return self.url(RUNTIME, self._secrets.runtime)
+        """URL of the role the service runs as, over the socket: on loopback a short statement
+        costs both sides a quarter more (77 µs of CPU instead of 58)."""
+        where = f"host={quote(str(self.socket_dir))}&port={self.port}"
+        return f"postgresql://{quote(RUNTIME)}:{quote(self._secrets.runtime)}@/{DATABASE}?{where}"
 
     @property
     def audit_url(self) -> str:
