@@ -87,7 +87,8 @@ LOCK_PEOPLE = (
     .order_by(Participant.id)
     .with_for_update(key_share=True)
 )
-ADD_STAYS = insert(Attendance).on_conflict_do_nothing()
+# The ids are not looked at; but without RETURNING SQLAlchemy sends a statement for each stay.
+ADD_STAYS = insert(Attendance).on_conflict_do_nothing().returning(Attendance.id)
 CLOSE_STAY = (
     update(Attendance)
     .where(Attendance.id == bindparam("stay"), Attendance.left_at.is_(None))
