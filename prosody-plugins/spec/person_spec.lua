@@ -91,6 +91,12 @@ describe("person.system_check", function ()
 		assert.is_false(is_system("uuid@meet/x"));
 	end);
 
+	it("says the same of the same address", function ()
+		for _ = 1, 2 do assert.is_true(is_system("focus@focus.meet/focus")); end
+		for _ = 1, 2 do assert.is_false(is_system("uuid@meet/x")); end
+		assert.is_false(is_system(nil));
+	end);
+
 	it("works without a hidden domain", function ()
 		assert.is_false(person.system_check(admins, nil)("any@recorder.meet/x"));
 	end);

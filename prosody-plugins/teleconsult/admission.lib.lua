@@ -16,14 +16,14 @@ local function valid_capacity(capacity)
 	return type(capacity) == "number" and capacity >= 1 and capacity == math.floor(capacity);
 end
 
-local once = shared.new();
+local set_of = shared.sets();
 
-local function as_set(permissions)
-	local set = {};
-	for _, name in ipairs(permissions) do
-		if type(name) == "string" then set[name] = true; end
+local function names_in(list)
+	local names = {};
+	for _, name in ipairs(list) do
+		if type(name) == "string" then names[#names + 1] = name; end
 	end
-	return once(set);
+	return names;
 end
 
 local function read_refusal(answer)
@@ -45,7 +45,7 @@ function admission.read(answer, participant_id)
 		capacity = answer.capacity;
 		waiting_room = answer.waiting_room == true;
 		consented = answer.consented == true;
-		permissions = as_set(answer.permissions);
+		permissions = set_of(names_in(answer.permissions));
 		no_files = answer.files == false;
 	};
 end

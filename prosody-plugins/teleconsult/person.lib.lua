@@ -87,9 +87,14 @@ function person.system_check(admins, hidden_domain)
 	local is_hidden = membership(hidden_domain);
 	local is_admin = {};
 	for admin in admins:items() do is_admin[admin] = true; end
+	-- asked about the same address at every step a stanza takes
+	local last, answer = nil, false;
 	return function (jid)
-		local whose = bare(jid);
-		return is_admin[whose] or is_hidden(whose);
+		if jid ~= last then
+			local whose = bare(jid);
+			last, answer = jid, is_admin[whose] or is_hidden(whose);
+		end
+		return answer;
 	end
 end
 

@@ -3,9 +3,28 @@
 
 local shared = {};
 
+local function forgetful()
+	return setmetatable({}, { __mode = "v" }); -- with the last person who has it
+end
+
+-- A function that returns, for a list of names, the one kept set of them. The same names in another order make another set.
+function shared.sets()
+	local kept = forgetful();
+	return function (names)
+		local key = table.concat(names, " ");
+		local set = kept[key];
+		if not set then
+			set = {};
+			for _, name in ipairs(names) do set[name] = true; end
+			kept[key] = set;
+		end
+		return set;
+	end
+end
+
 -- A function that returns, for a flat table of rights, the one kept table that equals it.
 function shared.new()
-	local kept = setmetatable({}, { __mode = "v" }); -- forgotten with the last person who has it
+	local kept = forgetful();
 	return function (rights)
 		if type(rights) ~= "table" then return rights; end
 		local names = {};
