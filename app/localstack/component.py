@@ -33,6 +33,9 @@ class Component(ComponentXMPP):  # type: ignore[misc, unused-ignore]
         super().__init__(jid, secret, "127.0.0.1", port, fix_error_ns=True)
         self.enable_direct_tls = self.enable_starttls = False
         self.enable_plaintext = True
+        # Each of ours knows by itself who is in its rooms; slixmpp would keep a roster of them all.
+        for handler in ("IM", "IMError", "Presence"):
+            self.remove_handler(handler)
         self.connected_file = connected_file
         self._ending = False
         self.add_event_handler("session_start", lambda _: self.when_connected())

@@ -57,30 +57,33 @@ class Focus(Component):
         super().__init__(names.FOCUS, secret=secret, port=port, connected_file=connected_file)
         self._conferences: dict[str, Conference] = {}
         self._recordings = Recordings(self._send_to_recorder, self._show_recording)
-        self._route(CONFERENCE, self._on_conference_request)
-        self._route(JIBRI, self._on_jibri)
-        self._route(DIAL, self._on_unavailable_service)
-        for mute in MUTES:
-            self._route(mute, self._on_mute)
+        self._answers: dict[str, Answer] = {
+            CONFERENCE: self._on_conference_request,
+            JIBRI: self._on_jibri,
+            DIAL: self._on_unavailable_service,
+            **dict.fromkeys(MUTES, self._on_mute),
+        }
         for kind, handle in (("presence", self._on_presence), ("message", self._on_message)):
             self.register_handler(Callback(kind, MatchXPath(f"{{{STREAM}}}{kind}"), handle))
+        # One for all: slixmpp searches each stanza once for each handler there is.
+        self.register_handler(CoroutineCallback("iq", MatchXPath(f"{{{STREAM}}}iq"), self._on_iq))
 
-    def _route(self, child: str, answer: Answer) -> None:
-        async def handle(iq: StanzaBase) -> None:
-            if not isinstance(iq, Iq) or iq["type"] not in {"get", "set"}:
-                return
-            try:
-                reply = await answer(iq)
-            except Refused as refusal:
-                reply = iq.reply()
-                reply.error()
-                reply["error"]["type"] = refusal.kind
-                reply["error"]["condition"] = refusal.condition
-            reply.send()
-
-        self.register_handler(
-            CoroutineCallback(child, MatchXPath(f"{{{STREAM}}}iq/{child}"), handle)
-        )
+    async def _on_iq(self, iq: StanzaBase) -> None:
+        if not isinstance(iq, Iq) or iq["type"] not in {"get", "set"}:
+            return
+        known = (self._answers[child.tag] for child in iq.xml if child.tag in self._answers)
+        answer = next(known, None)
+        if answer is None:
+            iq.unhandled()
+            return
+        try:
+            reply = await answer(iq)
+        except Refused as refusal:
+            reply = iq.reply()
+            reply.error()
+            reply["error"]["type"] = refusal.kind
+            reply["error"]["condition"] = refusal.condition
+        reply.send()
 
     def when_connected(self) -> None:
         """Be there for recorders, too."""
@@ -143,7 +146,8 @@ class Focus(Component):
     # --- who is in the room
 
     def _on_presence(self, presence: StanzaBase) -> None:
-        room, nick = presence["from"].bare, presence["from"].resource
+        sender = presence["from"]
+        room, nick = sender.bare, sender.resource
         if room == names.BREWERY:
             self._recordings.on_recorder(presence.xml)
         conference = self._conferences.get(room)

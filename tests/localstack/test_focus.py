@@ -80,6 +80,17 @@ def test_a_request_for_another_domain_is_refused(stack: LocalStack) -> None:
     asyncio.run(story())
 
 
+def test_what_the_focus_does_not_know_is_refused(stack: LocalStack) -> None:
+    """No question is left hanging."""
+
+    async def story() -> None:
+        async with Client(stack.prosody.ports.http) as alice:
+            answer = await alice.ask(names.FOCUS, '<query xmlns="jabber:iq:version"/>')
+            assert condition(answer) == "feature-not-implemented"
+
+    asyncio.run(story())
+
+
 def test_a_recorder_is_given_to_moderators_only(stack: LocalStack) -> None:
     """And a request of anybody else is answered, not left hanging."""
 
