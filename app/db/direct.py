@@ -8,13 +8,14 @@ statement is prepared once on a connection, which saves PostgreSQL up to a fifth
 import re
 import select
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from types import SimpleNamespace
 from typing import Any, Self
 
 import psycopg2
+from psycopg2.errors import FeatureNotSupported
 from psycopg2.extensions import connection as Link  # noqa: N812 - it is a class
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
@@ -39,6 +40,7 @@ class Prepared:
 
     link: Link
     executions: dict[str, str] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=count)
 
 
 class DirectLinks:
@@ -111,7 +113,7 @@ class DirectConnection:
         Raises:
             DBAPIError: PostgreSQL refused it, or is gone.
         """
-        self._execute(statement, parameters, prepares=True)
+        self._execute(statement, parameters)
         return self._cursor.fetchone() if self._cursor.description else None
 
     def rows(self, statement: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
@@ -120,40 +122,47 @@ class DirectConnection:
         Raises:
             DBAPIError: PostgreSQL refused it, or is gone.
         """
-        self._execute(statement, parameters, prepares=True)
+        self._execute(statement, parameters)
         return self._cursor.fetchall()
 
     def named(self, statement: str, parameters: Sequence[Any]) -> SimpleNamespace | None:
-        """Run a statement, or several as one transaction, and return the last one's first row by
-        the names of its columns. PostgreSQL cannot prepare several, so nothing is prepared.
+        """Run one statement and return its first row by the names of its columns.
 
         Raises:
             DBAPIError: PostgreSQL refused it, or is gone.
         """
-        self._execute(statement, parameters, prepares=False)
-        row = self._cursor.fetchone()
+        row = self.run(statement, parameters)
         if row is None:
             return None
         names = (column.name for column in self._cursor.description or ())
         return SimpleNamespace(**dict(zip(names, row, strict=True)))
 
-    def _execute(self, statement: str, parameters: Sequence[Any], *, prepares: bool) -> None:
+    def _execute(self, statement: str, parameters: Sequence[Any]) -> None:
         try:
-            self._cursor.execute(self._execution(statement) if prepares else statement, parameters)
+            self._execute_prepared(statement, parameters)
         except psycopg2.Error as error:
             raise _translated(
                 error, statement, is_broken=bool(self._prepared.link.closed)
             ) from error
 
-    def _execution(self, statement: str) -> str:
+    def _execute_prepared(self, statement: str, parameters: Sequence[Any]) -> None:
         executions = self._prepared.executions
         if statement not in executions:
-            name, numbers = f"direct_{len(executions)}", count(1)
-            numbered = PLACEHOLDER.sub(lambda _: f"${next(numbers)}", statement)
-            self._cursor.execute(f"PREPARE {name} AS {numbered}")
-            places = ", ".join(["%s"] * (next(numbers) - 1))
-            executions[statement] = f"EXECUTE {name} ({places})" if places else f"EXECUTE {name}"
-        return executions[statement]
+            executions[statement] = self._prepare(statement)
+        try:
+            self._cursor.execute(executions[statement], parameters)
+        except FeatureNotSupported:
+            # A migration has changed what it returns: "cached plan must not change result type",
+            # which PostgreSQL says before it does anything.
+            executions[statement] = self._prepare(statement)
+            self._cursor.execute(executions[statement], parameters)
+
+    def _prepare(self, statement: str) -> str:
+        name, numbers = f"direct_{next(self._prepared.numbers)}", count(1)
+        numbered = PLACEHOLDER.sub(lambda _: f"${next(numbers)}", statement)
+        self._cursor.execute(f"PREPARE {name} AS {numbered}")
+        places = ", ".join(["%s"] * (next(numbers) - 1))
+        return f"EXECUTE {name} ({places})" if places else f"EXECUTE {name}"
 
 
 def _translated(error: psycopg2.Error, statement: str, *, is_broken: bool) -> BaseException:

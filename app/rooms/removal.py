@@ -21,9 +21,12 @@ from app.sessions import service as sessions
 # Takes the locks, writes state, link, event, audit entry and order (migration 0156).
 REMOVE = f"""
     SELECT (r.person).*, r.room_name
-    FROM teleconference.remove_participant({", ".join(["%s"] * 16)}) r"""  # noqa: S608 - our own words
-# Sent together, the two are one transaction, limited to the organisation like any other.
-REMOVE_AT_ONCE = f"SELECT set_config('teleconsult.organisation_id', %s, true); {REMOVE}"
+    FROM teleconference.remove_participant({{organisation}}, {", ".join(["%s"] * 15)}) r"""  # noqa: S608 - our own words
+REMOVE_WITHIN = REMOVE.format(organisation="%s")
+# Arguments are worked out before the call, so the transaction is limited to the organisation first.
+REMOVE_AT_ONCE = REMOVE.format(
+    organisation="set_config('teleconsult.organisation_id', %s, true)::uuid"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +62,13 @@ class Removal:
         """Remove the person by a transaction of its own: it is committed on return. Return the
         participant's row and the order to the room, or None: there is no such participant."""
         command_id = new_id()
-        values = (str(self.organisation_id), *self._values(command_id))
         with database.direct() as connection:
-            row = connection.named(REMOVE_AT_ONCE, values)
+            row = connection.named(REMOVE_AT_ONCE, self._values(command_id))
         return None if row is None else (row, self._order(command_id, row))
 
     def made_within(self, db: Session) -> None:
         """Remove the person as a part of `db`'s transaction. The relay sends the order."""
-        run(db, REMOVE, self._values(new_id()))
+        run(db, REMOVE_WITHIN, self._values(new_id()))
 
     def _values(self, command_id: UUID) -> tuple[Any, ...]:
         until = None if self.ban_s is None else self.now + timedelta(seconds=self.ban_s)
@@ -78,7 +80,7 @@ class Removal:
             participant_id=self.participant_id,
             detail={"until": until and until.isoformat()},
         )
-        who = (self.organisation_id, self.session_id, self.participant_id)
+        who = (str(self.organisation_id), self.session_id, self.participant_id)
         args = orjson.dumps(self._args()).decode()
         next_attempt = self.now + timedelta(seconds=FIRST_REPEAT_S)
         removed = (*who, self.now, new_id(), command_id, args, next_attempt, until)

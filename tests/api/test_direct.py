@@ -175,6 +175,23 @@ def test_a_statement_is_prepared_once_on_a_connection(services: Services) -> Non
     assert prepared.count("SELECT $1::integer + $2") == 1
 
 
+def test_a_statement_is_prepared_anew_when_a_migration_changes_what_it_returns(
+    services: Services, postgres: LocalStack
+) -> None:
+    """An API that runs while a table gets a column goes on."""
+    changed = "SELECT * FROM teleconference.changed WHERE one = %s::integer"
+    with postgres.postgres.as_admin() as admin, services.database.direct() as db:
+        admin.execute("CREATE TABLE teleconference.changed AS SELECT 1 AS one")
+        admin.execute("GRANT SELECT ON teleconference.changed TO role_telehealth")
+        try:
+            before = db.run(changed, (1,))
+            admin.execute("ALTER TABLE teleconference.changed ADD two integer DEFAULT 2")
+            after = [db.run(changed, (1,)) for _ in range(2)]
+        finally:
+            admin.execute("DROP TABLE teleconference.changed")
+    assert (before, after) == ((1,), [(1, 2), (1, 2)])
+
+
 def test_a_connection_that_breaks_in_use_says_so(services: Services) -> None:
     """The caller may try again, and gets another."""
     with services.database.direct() as db:
