@@ -26,7 +26,9 @@ class ProsodyOptions:
 
     # False: no token and no admission, for comparing with a Prosody that knows nothing of us.
     with_our_modules: bool = True
-    # Modules of the MUC and of the virtual host when ours are on; a benchmark leaves some out.
+    # Our modules of the whole server, and, when ours are on, of the virtual host and of the MUC; a
+    # benchmark leaves some out.
+    global_modules: tuple[str, ...] = ("teleconsult_heap",)
     host_modules: tuple[str, ...] = (
         "teleconsult_gate",
         "teleconsult_guard",
@@ -143,7 +145,7 @@ class Prosody(Part):
             "plugin_paths": [str(PLUGINS)],
             "log": Raw(self._log_sink()),
             "storage": "memory",
-            "modules_enabled": ["disco", "saslauth", "ping", "teleconsult_heap"],
+            "modules_enabled": ["disco", "saslauth", "ping", *self.settings.global_modules],
             "modules_disabled": ["s2s", "s2s_auth_certs", "tls", "offline", "roster"],
             "c2s_require_encryption": False,
             "allow_unencrypted_plain_auth": False,

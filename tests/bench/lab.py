@@ -31,7 +31,7 @@ class Scale:
     round_s: float = 0.7
     single_requests: int = 1000
     kicks: int = 60
-    client_kicks: int = 30
+    client_kicks: int = 60
     webhook_joins: int = 500
     joining: int = 200
     join_rounds: int = 10
