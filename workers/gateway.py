@@ -88,13 +88,13 @@ async def _be_active(settings: Settings, lock: GatewayLock, stop: "asyncio.Task[
         for task in done:
             task.result()  # an error in one of them ends the process; its supervisor starts it anew
     finally:
-        await _cancelled(work)
+        await end_tasks(work)
         await end_life(redis)
         await link.close()
         await redis.aclose()
 
 
-async def _cancelled(tasks: "list[asyncio.Task[Any]]") -> None:
+async def end_tasks(tasks: "list[asyncio.Task[Any]]") -> None:
     """End the tasks. Libraries sometimes swallow a cancellation, so it is said until heard."""
     pending = set(tasks)
     while pending:

@@ -22,6 +22,7 @@ from app.ports import RoomOrder
 from app.rooms import redis_keys
 from tests.proxy import Proxy
 from workers import gateway_commands
+from workers.gateway import end_tasks
 
 # An order that is carried out after all that lay there before it.
 LAST = RoomOrder(new_id(), "last", {})
@@ -128,8 +129,7 @@ def carried_out(redis: Redis, url: str, meanwhile: Callable[[], object] = nothin
             await at_the_end.wait()
             while len(others := asyncio.all_tasks() - {pumping, asyncio.current_task()}):
                 await asyncio.wait(others)
-        pumping.cancel()
-        await asyncio.gather(pumping, return_exceptions=True)
+        await end_tasks([pumping])
         await link.aclose()
 
     asyncio.run(story())
