@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,16 +73,18 @@ async def pump(redis: Redis, send: Send, ready: asyncio.Event) -> None:
     the process is repeated by the relay's sweep.
     """
     slots = asyncio.Semaphore(MOST_AT_ONCE)
-    async with asyncio.TaskGroup() as running:
+    # With a connection of its own: giving it back would come before the order is carried out.
+    async with aclosing(redis.client()) as line, asyncio.TaskGroup() as running:
         while True:
             await ready.wait()
             await slots.acquire()
-            taken = await _take(redis)
+            taken = await _take(line)
             if taken is None:
                 slots.release()
                 continue
             task = running.create_task(_serve(redis, send, taken))
             task.add_done_callback(lambda _: slots.release())
+            await asyncio.sleep(0)  # it goes on its way before the next is asked for
 
 
 async def show_life(redis: Redis, ready: asyncio.Event) -> None:
@@ -112,10 +115,9 @@ async def end_life(redis: Redis) -> None:
 async def _take(redis: Redis) -> Taken | None:
     asked_at = time.monotonic()
     try:
-        pipeline = redis.pipeline(transaction=False)
-        pipeline.time()  # answered before anybody waits, so that it costs an order nothing
-        pipeline.brpop([redis_keys.COMMANDS], timeout=POLL_S)
-        (seconds, micros), item = await pipeline.execute()
+        # Before anybody waits, so that it costs an order nothing.
+        seconds, micros = await redis.time()
+        item: Any = await redis.brpop([redis_keys.COMMANDS], timeout=POLL_S)
     except RedisError:
         log.warning("gateway_redis_unavailable")
         await asyncio.sleep(PAUSE_WITHOUT_REDIS_S)
