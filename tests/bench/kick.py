@@ -1,6 +1,6 @@
 """From the API request that removes somebody to that person's client, beside a bare kick.
 
-The client is the real lib-jitsi-meet in a browser, for both; and once more, without a goal, a raw
+The client is the real lib-jitsi-meet in a browser, for all; and once more, without a goal, a raw
 websocket, which shows our own part alone. The bare kick is slixmpp's own call (`set_role` of its
 plugin for XEP-0045), by a component that is an owner in the same room of the same Prosody: the
 focus, which this bench plays itself. A second one is stricter: the same stanza, written as text
