@@ -115,7 +115,7 @@ async def end_life(redis: Redis) -> None:
 async def _take(redis: Redis) -> Taken | None:
     asked_at = time.monotonic()
     try:
-        # Before anybody waits, so that it costs an order nothing.
+        # Asked first: an order that comes while we wait is not held up by it.
         seconds, micros = await redis.time()
         item: Any = await redis.brpop([redis_keys.COMMANDS], timeout=POLL_S)
     except RedisError:
